@@ -1,0 +1,43 @@
+//! From the `Authorization` header to a key with its workspace.
+
+use std::sync::Arc;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::AUTHORIZATION;
+use drift_schema::{Code, Scope};
+
+use super::State;
+use super::error::ApiError;
+use crate::keys::{Key, Token};
+
+impl State {
+    /// The key of a request, if it has one of the scopes (or `admin`).
+    pub(super) async fn authorise(
+        &self,
+        request: &HttpRequest,
+        any_of: &[Scope],
+    ) -> Result<Arc<Key>, ApiError> {
+        self.readiness.check()?;
+        let header = request
+            .headers()
+            .get(AUTHORIZATION)
+            .ok_or(Code::MissingKey)?;
+        let token = header
+            .to_str()
+            .ok()
+            .and_then(bearer)
+            .ok_or(Code::MissingKey)?;
+        let token = Token::parse(token).ok_or(Code::InvalidKey)?;
+        let key = self.keyring.find(&token).await?.ok_or(Code::InvalidKey)?;
+        if key.may(any_of) {
+            Ok(key)
+        } else {
+            Err(Code::InsufficientScope.into())
+        }
+    }
+}
+
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

@@ -1,0 +1,194 @@
+//! Keys: issued and revoked by events, so that the log says who could do what, and when.
+
+use drift_schema::event::{KeyCreated, KeyRevoked};
+use drift_schema::{Digest, Event, Micros, Scope, Workspace};
+
+use super::{Result, Store, StoreError};
+
+/// A key about to be issued.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    pub id: String,
+    pub name: String,
+    pub scopes: Vec<Scope>,
+    pub hash: Digest,
+    pub rate: Option<u32>,
+}
+
+/// A key as the table has it.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct KeyRow {
+    pub id: String,
+    pub workspace: Workspace,
+    pub name: String,
+    pub scopes: Vec<Scope>,
+    #[serde(skip)]
+    pub hash: Digest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<u32>,
+    pub created_at: Micros,
+    pub revoked_at: Option<Micros>,
+    /// To the minute or so.
+    pub last_used_at: Option<Micros>,
+}
+
+const KEYS: &str = "
+    SELECT keys.key, workspace, name, scopes, hash, rate, created_at, revoked_at, used_at
+    FROM keys LEFT JOIN key_uses ON key_uses.key = keys.key ORDER BY created_at, keys.key";
+const KEY: &str = "SELECT workspace, name, scopes, rate, revoked_at FROM keys WHERE key = $1";
+const USED: &str = "
+    INSERT INTO key_uses (key, used_at) VALUES ($1, $2)
+    ON CONFLICT (key) DO UPDATE SET used_at = excluded.used_at WHERE key_uses.used_at < excluded.used_at";
+
+impl Store {
+    pub async fn create_key(&self, workspace: &Workspace, new: NewKey, now: Micros) -> Result<()> {
+        let mut session = self.db.write().await?;
+        let mut head = session.lock_head(workspace).await?;
+        session
+            .append(workspace, &mut head, created(new), now)
+            .await?;
+        Ok(session.commit().await?)
+    }
+
+    /// Stops a key at a moment. Revoking one that is stopped already changes nothing, unless it is to stop earlier.
+    pub async fn revoke_key(&self, id: &str, at: Micros, now: Micros) -> Result<()> {
+        let mut session = self.db.write().await?;
+        let row = session
+            .row(KEY, [id.into()])
+            .await?
+            .ok_or_else(|| no_such(id))?;
+        let workspace: Workspace = row.word(0)?;
+        if row
+            .get::<Option<i64>>(4)?
+            .is_some_and(|stopped| stopped <= at.0)
+        {
+            return Ok(session.roll_back().await?);
+        }
+        let mut head = session.lock_head(&workspace).await?;
+        session
+            .append(
+                &workspace,
+                &mut head,
+                Event::KeyRevoked(KeyRevoked {
+                    key: id.to_owned(),
+                    at,
+                }),
+                now,
+            )
+            .await?;
+        Ok(session.commit().await?)
+    }
+
+    /// Issues a successor with the same rights and lets the old key stop at `until`.
+    pub async fn rotate_key(
+        &self,
+        old: &str,
+        id: String,
+        hash: Digest,
+        until: Micros,
+        now: Micros,
+    ) -> Result<Vec<Scope>> {
+        let mut session = self.db.write().await?;
+        let row = session
+            .row(KEY, [old.into()])
+            .await?
+            .ok_or_else(|| no_such(old))?;
+        if row
+            .get::<Option<i64>>(4)?
+            .is_some_and(|stopped| stopped <= now.0)
+        {
+            return Err(StoreError::Refused(format!(
+                "key {old} is revoked; create a new one instead"
+            )));
+        }
+        let workspace: Workspace = row.word(0)?;
+        let scopes = scopes(&row.get::<String>(2)?)?;
+        let new = NewKey {
+            id,
+            name: row.get(1)?,
+            scopes: scopes.clone(),
+            hash,
+            rate: rate(row.get(3)?),
+        };
+        let mut head = session.lock_head(&workspace).await?;
+        session
+            .append(&workspace, &mut head, created(new), now)
+            .await?;
+        session
+            .append(
+                &workspace,
+                &mut head,
+                Event::KeyRevoked(KeyRevoked {
+                    key: old.to_owned(),
+                    at: until,
+                }),
+                now,
+            )
+            .await?;
+        session.commit().await?;
+        Ok(scopes)
+    }
+
+    /// All keys of all workspaces, revoked ones included.
+    pub async fn keys(&self) -> Result<Vec<KeyRow>> {
+        let rows = self.db.rows(KEYS, []).await?;
+        let read = |row: &super::session::Row| {
+            Ok(KeyRow {
+                id: row.get(0)?,
+                workspace: row.word(1)?,
+                name: row.get(2)?,
+                scopes: scopes(&row.get::<String>(3)?)?,
+                hash: row.word(4)?,
+                rate: rate(row.get(5)?),
+                created_at: Micros(row.get(6)?),
+                revoked_at: row.get::<Option<i64>>(7)?.map(Micros),
+                last_used_at: row.get::<Option<i64>>(8)?.map(Micros),
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// Notes when keys were last seen. Losing one of these notes harms nobody.
+    pub async fn note_key_uses(&self, uses: &[(String, Micros)]) -> Result<()> {
+        if uses.is_empty() {
+            return Ok(());
+        }
+        let mut session = self.db.write().await?;
+        for (key, at) in uses {
+            session
+                .run(USED, [key.as_str().into(), at.0.into()])
+                .await?;
+        }
+        Ok(session.commit().await?)
+    }
+}
+
+fn created(new: NewKey) -> Event {
+    let NewKey {
+        id,
+        name,
+        scopes,
+        hash,
+        rate,
+    } = new;
+    Event::KeyCreated(KeyCreated {
+        key: id,
+        name,
+        scopes,
+        hash,
+        rate,
+    })
+}
+
+fn no_such(id: &str) -> StoreError {
+    StoreError::Refused(format!("there is no key {id}"))
+}
+
+fn rate(stored: Option<i64>) -> Option<u32> {
+    stored.and_then(|rate| rate.try_into().ok())
+}
+
+fn scopes(stored: &str) -> Result<Vec<Scope>> {
+    let parsed: Result<Vec<Scope>, _> = stored.split_whitespace().map(str::parse).collect();
+    parsed.map_err(|error| StoreError::Statement(sqlx::Error::Decode(Box::new(error))))
+}

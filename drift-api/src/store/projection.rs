@@ -1,0 +1,151 @@
+//! What each event does to the tables beside the log. Runs in the transaction that appends, and again, unchanged,
+//! when the tables are rebuilt or checked.
+
+use drift_schema::event::{Erasure, KeyCreated, KeyRevoked, Residue};
+use drift_schema::{Event, Recorded, Workspace};
+
+use super::Result;
+use super::session::Session;
+use super::tally::Tallies;
+
+const KEEP_RESIDUE: &str = "
+    INSERT INTO batches (workspace, day, service, step, count, first_seen, last_seen, last_position, fresh, screenshot_ref)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL)
+    ON CONFLICT (workspace, day, service, step) DO UPDATE SET
+        count = excluded.count, first_seen = excluded.first_seen, last_seen = excluded.last_seen,
+        last_position = excluded.last_position, fresh = excluded.fresh, screenshot_ref = NULL";
+const DROP_SERVICE: &str = "DELETE FROM batches WHERE workspace = $1 AND service = $2";
+const DROP_DAYS: &str = "DELETE FROM batches WHERE workspace = $1 AND day < $2";
+const ADD_KEY: &str = "
+    INSERT INTO keys (workspace, key, name, scopes, hash, rate, created_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, NULL)";
+/// The earlier moment wins: revoking at once cuts a rotation's overlap short, and never the other way round.
+const REVOKE_KEY: &str = "
+    UPDATE keys SET revoked_at = $3 WHERE workspace = $1 AND key = $2 AND (revoked_at IS NULL OR revoked_at > $3)";
+
+impl Session {
+    pub(super) async fn project(
+        &mut self,
+        workspace: &Workspace,
+        recorded: &Recorded,
+    ) -> Result<()> {
+        let Some(event) = &recorded.event else {
+            // Erased. What it had done stands in the residue of the erasure, further on in the log.
+            return Ok(());
+        };
+        let scope = workspace.as_str();
+        match event {
+            Event::ReportReceived(report) => {
+                let mut tally = Tallies::default();
+                tally.add(recorded.position, recorded.at, report);
+                self.count_up(scope, &tally).await?;
+            }
+            Event::ReportsErased(erased) => {
+                if let Erasure::Service { service } = &erased.reason {
+                    self.run(DROP_SERVICE, [scope.into(), service.as_str().into()])
+                        .await?;
+                }
+                for Residue {
+                    service,
+                    step,
+                    day,
+                    count,
+                    first_seen,
+                    last_seen,
+                    last_position,
+                    fresh,
+                } in &erased.residue
+                {
+                    let params = [
+                        scope.into(),
+                        day.to_string().into(),
+                        service.as_str().into(),
+                        step.as_str().into(),
+                        (*count).into(),
+                        first_seen.0.into(),
+                        last_seen.0.into(),
+                        (*last_position).into(),
+                        (*fresh).into(),
+                    ];
+                    self.run(KEEP_RESIDUE, params).await?;
+                }
+            }
+            Event::BatchesExpired(expired) => {
+                self.run(DROP_DAYS, [scope.into(), expired.before.to_string().into()])
+                    .await?;
+            }
+            Event::KeyCreated(KeyCreated {
+                key,
+                name,
+                scopes,
+                hash,
+                rate,
+            }) => {
+                let scopes = scopes
+                    .iter()
+                    .map(|scope| scope.as_str())
+                    .collect::<Vec<_>>()
+                    .join(" ");
+                let params = [
+                    scope.into(),
+                    key.as_str().into(),
+                    name.as_str().into(),
+                    scopes.into(),
+                    hash.as_str().into(),
+                    rate.map(i64::from).into(),
+                    recorded.at.0.into(),
+                ];
+                self.run(ADD_KEY, params).await?;
+            }
+            Event::KeyRevoked(KeyRevoked { key, at }) => {
+                self.run(REVOKE_KEY, [scope.into(), key.as_str().into(), at.0.into()])
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Projects a stretch of the log, folding runs of reports into one statement each.
+#[derive(Default)]
+pub(super) struct Projector {
+    reports: Tallies,
+}
+
+impl Projector {
+    /// Batches held in memory before they are written: bounds the memory of a rebuild.
+    const MOST: usize = 20_000;
+
+    pub(super) async fn feed(
+        &mut self,
+        session: &mut Session,
+        workspace: &Workspace,
+        recorded: &Recorded,
+    ) -> Result<()> {
+        match &recorded.event {
+            Some(Event::ReportReceived(report)) => {
+                self.reports.add(recorded.position, recorded.at, report);
+                if self.reports.len() >= Self::MOST {
+                    self.flush(session, workspace).await?;
+                }
+            }
+            _ => {
+                self.flush(session, workspace).await?;
+                session.project(workspace, recorded).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn flush(
+        &mut self,
+        session: &mut Session,
+        workspace: &Workspace,
+    ) -> Result<()> {
+        if !self.reports.is_empty() {
+            session
+                .count_up(workspace.as_str(), &self.reports.take())
+                .await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,276 @@
+//! What the API reads. Every list is bounded, and every statement walks an index.
+
+use drift_schema::answer::{
+    Action, Batch, Batches, Events, Fresh, FreshBatch, FreshService, Known, LoggedEvent,
+};
+use drift_schema::{Day, Micros, Service, Step, Workspace};
+
+use super::log::{NEXT_EVENTS, StoredRow};
+use super::session::Row;
+use super::{Result, Store, StoreError};
+
+/// The most batches that one answer about fresh ones holds; the rest shows once these are handled.
+const MOST_FRESH: i64 = 10_000;
+
+/// The day bounds the walk of the index; the time is what counts.
+const FRESH: &str = "
+    SELECT service, step, day, count, first_seen, last_seen, screenshot_ref FROM batches
+    WHERE workspace = $1 AND fresh AND day >= $2 AND last_seen >= $3
+    ORDER BY service, step, day LIMIT $4";
+const FIRST_SEEN: &str = "
+    SELECT first_seen FROM batches WHERE workspace = $1 AND service = $2 AND step = $3 ORDER BY day LIMIT 1";
+const BATCHES: &str = "
+    SELECT service, step, day, count, first_seen, last_seen, screenshot_ref, fresh FROM batches
+    WHERE workspace = $1 AND (day, service, step) < ($2, $3, $4)
+    ORDER BY day DESC, service DESC, step DESC LIMIT $5";
+const BATCHES_OF_SERVICE: &str = "
+    SELECT service, step, day, count, first_seen, last_seen, screenshot_ref, fresh FROM batches
+    WHERE workspace = $1 AND (day, service, step) < ($2, $3, $4) AND service = $6
+    ORDER BY day DESC, service DESC, step DESC LIMIT $5";
+const HEAD: &str = "SELECT position FROM event_heads WHERE workspace = $1";
+
+/// Place in the list of batches, newest day first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchCursor {
+    day: String,
+    service: String,
+    step: String,
+}
+
+impl BatchCursor {
+    fn start() -> Self {
+        // Sorts after every day.
+        Self {
+            day: "~".to_owned(),
+            service: String::new(),
+            step: String::new(),
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, '/');
+        let day: Day = parts.next()?.parse().ok()?;
+        let service = Service::parse(parts.next()?).ok()?;
+        let step = Step::parse(parts.next()?).ok()?;
+        Some(Self {
+            day: day.to_string(),
+            service: service.to_string(),
+            step: step.to_string(),
+        })
+    }
+
+    fn after(batch: &Batch) -> String {
+        format!("{}/{}/{}", batch.day, batch.service, batch.step)
+    }
+}
+
+impl Store {
+    /// Batches that no runner has handled, or of these the ones with a report since a moment.
+    pub async fn fresh(
+        &self,
+        workspace: &Workspace,
+        since: Option<Micros>,
+        now: Micros,
+    ) -> Result<Fresh> {
+        let (day, seen) = since.map_or((String::new(), i64::MIN), |since| {
+            (since.day().to_string(), since.0)
+        });
+        let rows = self
+            .db
+            .rows(
+                FRESH,
+                [
+                    workspace.as_str().into(),
+                    day.into(),
+                    seen.into(),
+                    MOST_FRESH.into(),
+                ],
+            )
+            .await?;
+        let mut services: Vec<FreshService> = Vec::new();
+        for row in &rows {
+            let service: Service = row.word(0)?;
+            let step: Step = row.word(1)?;
+            let batch = FreshBatch {
+                step_hash: step.hash(),
+                step,
+                day: row.word(2)?,
+                count: row.get(3)?,
+                first_seen: Micros(row.get(4)?),
+                last_seen: Micros(row.get(5)?),
+                screenshot_ref: optional_word(row, 6)?,
+                action: Action::Replay,
+            };
+            match services.last_mut().filter(|last| last.service == service) {
+                Some(last) => {
+                    last.reports += batch.count;
+                    last.batches.push(batch);
+                }
+                None => services.push(FreshService {
+                    service,
+                    reports: batch.count,
+                    batches: vec![batch],
+                }),
+            }
+        }
+        Ok(Fresh {
+            as_of: now,
+            services,
+        })
+    }
+
+    pub async fn known(
+        &self,
+        workspace: &Workspace,
+        service: Service,
+        step: Step,
+    ) -> Result<Known> {
+        let row = self
+            .db
+            .row(
+                FIRST_SEEN,
+                [
+                    workspace.as_str().into(),
+                    service.as_str().into(),
+                    step.as_str().into(),
+                ],
+            )
+            .await?;
+        let first_seen = row.map(|row| row.get(0)).transpose()?.map(Micros);
+        Ok(Known {
+            step_hash: step.hash(),
+            service,
+            step,
+            known: first_seen.is_some(),
+            first_seen,
+            known_issue: None,
+        })
+    }
+
+    pub async fn batches(
+        &self,
+        workspace: &Workspace,
+        service: Option<&Service>,
+        from: Option<BatchCursor>,
+        limit: u16,
+    ) -> Result<Batches> {
+        let BatchCursor {
+            day,
+            service: last_service,
+            step,
+        } = from.unwrap_or_else(BatchCursor::start);
+        // One more than asked for tells whether there is another page.
+        let (scope, rows) = (workspace.as_str(), i64::from(limit) + 1);
+        let rows = match service {
+            None => {
+                self.db
+                    .rows(
+                        BATCHES,
+                        [
+                            scope.into(),
+                            day.into(),
+                            last_service.into(),
+                            step.into(),
+                            rows.into(),
+                        ],
+                    )
+                    .await?
+            }
+            Some(service) => {
+                let params = [
+                    scope.into(),
+                    day.into(),
+                    last_service.into(),
+                    step.into(),
+                    rows.into(),
+                    service.as_str().into(),
+                ];
+                self.db.rows(BATCHES_OF_SERVICE, params).await?
+            }
+        };
+        let mut batches = rows.iter().map(batch).collect::<Result<Vec<_>>>()?;
+        let more = batches.len() > usize::from(limit);
+        batches.truncate(limit.into());
+        let next = if more {
+            batches.last().map(BatchCursor::after)
+        } else {
+            None
+        };
+        Ok(Batches { batches, next })
+    }
+
+    /// The events after a position, oldest first.
+    pub async fn events(&self, workspace: &Workspace, after: i64, limit: u16) -> Result<Events> {
+        let rows = self
+            .db
+            .rows(
+                NEXT_EVENTS,
+                [
+                    workspace.as_str().into(),
+                    after.into(),
+                    i64::from(limit).into(),
+                ],
+            )
+            .await?;
+        let events = rows
+            .iter()
+            .map(|row| StoredRow::read(row).and_then(logged))
+            .collect::<Result<Vec<_>>>()?;
+        // Read after the page: the head is never behind an event that we show.
+        let head = self.head(workspace).await?;
+        Ok(Events {
+            next: events
+                .last()
+                .map_or(after.min(head), |event| event.position),
+            events,
+            head,
+        })
+    }
+
+    /// Position of the newest event.
+    pub async fn head(&self, workspace: &Workspace) -> Result<i64> {
+        Ok(self
+            .db
+            .row(HEAD, [workspace.as_str().into()])
+            .await?
+            .map(|row| row.get(0))
+            .transpose()?
+            .unwrap_or(0))
+    }
+}
+
+fn batch(row: &Row) -> Result<Batch> {
+    let step: Step = row.word(1)?;
+    Ok(Batch {
+        service: row.word(0)?,
+        step_hash: step.hash(),
+        step,
+        day: row.word(2)?,
+        count: row.get(3)?,
+        first_seen: Micros(row.get(4)?),
+        last_seen: Micros(row.get(5)?),
+        screenshot_ref: optional_word(row, 6)?,
+        fresh: row.get(7)?,
+    })
+}
+
+fn logged(row: StoredRow) -> Result<LoggedEvent> {
+    let data = row.payload.as_deref().map(serde_json::from_str).transpose();
+    Ok(LoggedEvent {
+        position: row.position,
+        recorded_at: row.at,
+        kind: row.kind,
+        version: row.version,
+        report_id: row.report_id,
+        data: data.map_err(StoreError::Unwritable)?,
+        hash: hex::encode(row.hash),
+    })
+}
+
+fn optional_word<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(
+    row: &Row,
+    column: usize,
+) -> Result<Option<T>> {
+    let text: Option<String> = row.get(column)?;
+    Ok(text.map(|_| row.word(column)).transpose()?)
+}

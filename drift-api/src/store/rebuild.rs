@@ -1,0 +1,124 @@
+//! Makes the tables what the log says they are, beside running ingest. All is derived in shadows first, without a
+//! lock; what differs is then mended a few rows at a time, each time under the lock and after the shadows have
+//! caught up with what came in meanwhile.
+
+use std::collections::HashMap;
+
+use drift_schema::Workspace;
+
+use super::projection::Projector;
+use super::replay::{Walk, decoded};
+use super::session::Session;
+use super::verify::Verified;
+use super::{Result, Store, StoreError};
+
+/// What a rebuild did to one workspace.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Rebuilt {
+    pub workspace: Workspace,
+    pub events: i64,
+    pub mended_batches: i64,
+    pub mended_keys: i64,
+}
+
+/// Rows mended under one lock.
+const STEP: i64 = 2_000;
+
+macro_rules! mend {
+    ($live_batches:literal, $live_keys:literal) => {
+        [
+            concat!(
+                "DELETE FROM ", $live_batches, " WHERE (workspace, day, service, step) IN
+                    (SELECT workspace, day, service, step FROM differing_batches WHERE n > $1 AND n <= $2)"
+            ),
+            concat!(
+                "INSERT INTO ", $live_batches, " SELECT * FROM batches WHERE (workspace, day, service, step) IN
+                    (SELECT workspace, day, service, step FROM differing_batches WHERE n > $1 AND n <= $2)"
+            ),
+            concat!("DELETE FROM ", $live_keys, " WHERE key IN (SELECT key FROM differing_keys)"),
+            concat!("INSERT INTO ", $live_keys, " SELECT * FROM keys WHERE key IN (SELECT key FROM differing_keys)"),
+        ]
+    };
+}
+/// The views are what `verify` named the live tables; Postgres writes through them, SQLite has a name for them.
+const PG_MEND: [&str; 4] = mend!("live_batches", "live_keys");
+const SQLITE_MEND: [&str; 4] = mend!("main.batches", "main.keys");
+
+impl Store {
+    pub async fn rebuild(&self) -> Result<Vec<Rebuilt>> {
+        let (database, session, verified) = self.db.alone().derive_beside().await?;
+        // Ends the snapshot; the shadows live as long as the connection.
+        session.commit().await?;
+        if let Some(Verified {
+            workspace,
+            broken: Some(broken),
+            ..
+        }) = verified.iter().find(|one| one.broken.is_some())
+        {
+            let text = format!(
+                "the log of {workspace} is damaged at position {}: {}",
+                broken.position, broken.what
+            );
+            return Err(StoreError::Refused(text));
+        }
+        let mut reached: HashMap<&Workspace, i64> = verified
+            .iter()
+            .map(|one| (&one.workspace, one.events))
+            .collect();
+        let batches: i64 = verified.iter().map(|one| one.differing_batches).sum();
+        let keys: i64 = verified.iter().map(|one| one.differing_keys).sum();
+        let [drop_batches, put_batches, drop_keys, put_keys] = if database.is_sqlite() {
+            SQLITE_MEND
+        } else {
+            PG_MEND
+        };
+
+        let mut from = 0;
+        while from < batches || (from == 0 && keys > 0) {
+            let mut session = database.write().await?;
+            for (workspace, position) in &mut reached {
+                *position = session.catch_up(workspace, *position).await?;
+            }
+            let slice = [from.into(), (from + STEP).into()];
+            session.run(drop_batches, slice.clone()).await?;
+            session.run(put_batches, slice).await?;
+            if from == 0 {
+                session.run(drop_keys, []).await?;
+                session.run(put_keys, []).await?;
+            }
+            session.commit().await?;
+            from += STEP;
+        }
+        let done = verified.into_iter().map(|one| Rebuilt {
+            workspace: one.workspace,
+            events: one.events,
+            mended_batches: one.differing_batches,
+            mended_keys: one.differing_keys,
+        });
+        Ok(done.collect())
+    }
+}
+
+impl Session {
+    /// Projects into the shadows what the log got since `position`, and keeps others from adding more.
+    async fn catch_up(&mut self, workspace: &Workspace, position: i64) -> Result<i64> {
+        self.lock_head(workspace).await?;
+        let mut walk = Walk {
+            position,
+            hash: [0; 32],
+            broken: None,
+        };
+        let mut projector = Projector::default();
+        loop {
+            let page = walk.next_page(self, workspace).await?;
+            if page.is_empty() {
+                break;
+            }
+            for recorded in decoded(&page)? {
+                projector.feed(self, workspace, &recorded).await?;
+            }
+        }
+        projector.flush(self, workspace).await?;
+        Ok(walk.position)
+    }
+}

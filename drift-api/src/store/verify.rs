@@ -1,0 +1,138 @@
+//! Is the log whole, and are the tables what the log says? The tables are derived once more, beside the live ones,
+//! in temporary tables of the same names: on this connection those hide the live ones, so that the projection
+//! under test is the very code that wrote them.
+
+use drift_schema::Workspace;
+
+use super::projection::Projector;
+use super::replay::{Break, Walk, decoded};
+use super::session::{Database, Session};
+use super::{Result, Store};
+
+/// What `verify` found in one workspace.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Verified {
+    pub workspace: Workspace,
+    pub events: i64,
+    pub erased: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub broken: Option<Break>,
+    /// Batches that differ from what the log gives.
+    pub differing_batches: i64,
+    pub differing_keys: i64,
+}
+
+impl Verified {
+    pub fn is_clean(&self) -> bool {
+        self.broken.is_none() && self.differing_batches == 0 && self.differing_keys == 0
+    }
+}
+
+const WORKSPACES: &str = "SELECT workspace FROM event_heads ORDER BY workspace";
+
+const PG_SHADOWS: [&str; 4] = [
+    "CREATE TEMP VIEW live_batches AS SELECT * FROM batches",
+    "CREATE TEMP VIEW live_keys AS SELECT * FROM keys",
+    "CREATE TEMP TABLE batches (LIKE batches INCLUDING DEFAULTS INCLUDING CONSTRAINTS, PRIMARY KEY (workspace, day, service, step))",
+    "CREATE TEMP TABLE keys (LIKE keys INCLUDING ALL)",
+];
+const SQLITE_SHADOWS: [&str; 4] = [
+    "CREATE TEMP VIEW live_batches AS SELECT * FROM main.batches",
+    "CREATE TEMP VIEW live_keys AS SELECT * FROM main.keys",
+    "CREATE TEMP TABLE batches (workspace TEXT, day TEXT, service TEXT, step TEXT, count INTEGER, first_seen INTEGER, last_seen INTEGER,
+        last_position INTEGER, fresh INTEGER, screenshot_ref TEXT, PRIMARY KEY (workspace, day, service, step)) WITHOUT ROWID",
+    "CREATE TEMP TABLE keys (workspace TEXT, key TEXT PRIMARY KEY, name TEXT, scopes TEXT, hash TEXT, rate INTEGER, created_at INTEGER,
+        revoked_at INTEGER)",
+];
+
+/// Numbered, so that a rebuild can mend them a few at a time.
+const DIFFERING_BATCHES: &str = "
+    CREATE TEMP TABLE differing_batches AS
+    SELECT ROW_NUMBER() OVER () AS n, d.* FROM (
+        SELECT workspace, day, service, step FROM (SELECT * FROM live_batches EXCEPT SELECT * FROM batches) AS gone
+        UNION
+        SELECT workspace, day, service, step FROM (SELECT * FROM batches EXCEPT SELECT * FROM live_batches) AS missing
+    ) AS d";
+const DIFFERING_KEYS: &str = "
+    CREATE TEMP TABLE differing_keys AS
+    SELECT key FROM (SELECT * FROM live_keys EXCEPT SELECT * FROM keys) AS gone
+    UNION
+    SELECT key FROM (SELECT * FROM keys EXCEPT SELECT * FROM live_keys) AS missing";
+const BATCHES_OF: &str = "SELECT COUNT(*) FROM differing_batches WHERE workspace = $1";
+const KEYS_OF: &str = "
+    SELECT COUNT(*) FROM differing_keys
+    WHERE key IN (SELECT key FROM live_keys WHERE workspace = $1 UNION SELECT key FROM keys WHERE workspace = $1)";
+
+impl Store {
+    /// Checks every workspace as of one moment. Holds up nobody who writes.
+    pub async fn verify(&self) -> Result<Vec<Verified>> {
+        let (_database, session, verified) = self.db.alone().derive_beside().await?;
+        session.roll_back().await?;
+        Ok(verified)
+    }
+}
+
+impl Database {
+    /// Derives all tables in shadows and notes what differs; leaves the shadows to the caller.
+    pub(super) async fn derive_beside(self) -> Result<(Self, Session, Vec<Verified>)> {
+        let mut session = self.snapshot().await?;
+        for statement in if self.is_sqlite() {
+            SQLITE_SHADOWS
+        } else {
+            PG_SHADOWS
+        } {
+            session.run(statement, []).await?;
+        }
+        let mut verified = Vec::new();
+        for row in session.rows(WORKSPACES, []).await? {
+            verified.push(session.derive(row.word(0)?).await?);
+        }
+        session.run(DIFFERING_BATCHES, []).await?;
+        session.run(DIFFERING_KEYS, []).await?;
+        for one in &mut verified {
+            one.differing_batches = session.count(BATCHES_OF, &one.workspace).await?;
+            one.differing_keys = session.count(KEYS_OF, &one.workspace).await?;
+        }
+        Ok((self, session, verified))
+    }
+}
+
+impl Session {
+    async fn derive(&mut self, workspace: Workspace) -> Result<Verified> {
+        let mut walk = Walk::from(super::log::Head {
+            position: 0,
+            hash: drift_schema::chain::genesis(&workspace),
+        });
+        let mut projector = Projector::default();
+        let mut erased = 0;
+        loop {
+            let page = walk.next_page(self, &workspace).await?;
+            if page.is_empty() {
+                break;
+            }
+            erased += page.iter().filter(|row| row.payload.is_none()).count() as u64;
+            for recorded in decoded(&page)? {
+                projector.feed(self, &workspace, &recorded).await?;
+            }
+        }
+        projector.flush(self, &workspace).await?;
+        let head = self.head(&workspace).await?;
+        let broken = walk.ends_at(&head);
+        Ok(Verified {
+            workspace,
+            events: walk.position,
+            erased,
+            broken,
+            differing_batches: 0,
+            differing_keys: 0,
+        })
+    }
+
+    async fn count(&mut self, sql: &'static str, workspace: &Workspace) -> Result<i64> {
+        let row = self
+            .row(sql, [workspace.as_str().into()])
+            .await?
+            .ok_or(sqlx::Error::RowNotFound)?;
+        Ok(row.get(0)?)
+    }
+}

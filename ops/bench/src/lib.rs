@@ -1,0 +1,83 @@
+//! Benchmarks that print each number beside a limit measured in the same run. README.md says what they mean.
+
+pub mod answer;
+pub mod bare;
+pub mod corpus;
+pub mod database;
+pub mod histogram;
+pub mod limits;
+pub mod load;
+pub mod options;
+pub mod pace;
+pub mod plain_read;
+pub mod process;
+pub mod random;
+pub mod report;
+pub mod runs;
+pub mod seed;
+pub mod server;
+pub mod slow_disk;
+pub mod stand_in;
+pub mod traffic;
+
+use anyhow::Result;
+
+use crate::options::{Common, What};
+use crate::report::{Findings, Table};
+use crate::runs::{batch, flat, ingest, log, size};
+
+/// What was found, and none where there is nothing to print: a server that has ended, a seeded store, or another
+/// process that did the work and has printed it.
+pub fn run(what: What) -> Result<Option<Findings>> {
+    let servers = actix_web::rt::System::new();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    match what {
+        What::HServer { listen } => servers
+            .block_on(stand_in::parse_and_answer(&listen))
+            .map(|()| None),
+        What::TxServer { listen, url, pool } => servers
+            .block_on(stand_in::transaction_per_request(&listen, &url, pool))
+            .map(|()| None),
+        What::Seed { url, size } => {
+            let (events, batches) = size.or(1_000_000);
+            runtime
+                .block_on(seed::fill(&url, events, batches))
+                .map(|()| None)
+        }
+        What::Ingest {
+            common,
+            limits_only,
+            no_slow_disk,
+        } => {
+            let parts = ingest::Parts {
+                limits_only,
+                slow_disk: !no_slow_disk,
+            };
+            findings(&common, runtime.block_on(ingest::run(&common, parts)))
+        }
+        What::Batch { common, lines } => {
+            findings(&common, runtime.block_on(batch::run(&common, lines.into())))
+        }
+        What::Flat {
+            common,
+            size,
+            verify,
+        } => findings(&common, runtime.block_on(flat::run(&common, size, verify))),
+        What::Log { common, size } => findings(&common, runtime.block_on(log::run(&common, size))),
+        What::Size { common, crowd } => match size::with_room_for(crowd)? {
+            true => findings(&common, runtime.block_on(size::run(&common, crowd))),
+            false => Ok(None),
+        },
+    }
+}
+
+fn findings(common: &Common, tables: Result<Vec<Table>>) -> Result<Option<Findings>> {
+    let machine = process::machine(&common.directory()?);
+    Ok(Some(Findings {
+        machine,
+        tables: tables?,
+        as_json: common.json,
+    }))
+}

@@ -1,0 +1,248 @@
+//! The closed loop: a fixed number of keep-alive connections, each of which sends its next request as soon as it
+//! has the answer to the last one. The same generator measures the limit and the server.
+//!
+//! One task per connection on a single-threaded runtime: one `write` and one `read` per request, and one
+//! `epoll_wait` for many of them.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::task::JoinSet;
+
+use crate::answer::Answer;
+use crate::histogram::Histogram;
+use crate::process;
+use crate::traffic::Traffic;
+
+/// How long an answer may take before the run is given up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Clone)]
+pub struct Load {
+    pub address: SocketAddr,
+    pub connections: usize,
+    /// Generator threads. One leaves most to the server.
+    pub threads: usize,
+    /// Requests are sent but not measured, so that caches, pools and plans are there.
+    pub warm_up: Duration,
+    pub duration: Duration,
+    pub watch: Watch,
+}
+
+/// Whose CPU time to note beside the generator's own.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Watch {
+    pub server: Option<u32>,
+    pub database: Option<u32>,
+}
+
+/// CPU seconds spent between the first and the last measured answer.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Cpu {
+    pub generator: Duration,
+    pub server: Duration,
+    pub database: Duration,
+}
+
+impl Cpu {
+    pub fn now(watch: Watch) -> Self {
+        Self {
+            generator: process::own_cpu(),
+            server: watch.server.map_or(Duration::ZERO, process::cpu),
+            database: watch.database.map_or(Duration::ZERO, process::cpu),
+        }
+    }
+
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            generator: self.generator.saturating_sub(before.generator),
+            server: self.server.saturating_sub(before.server),
+            database: self.database.saturating_sub(before.database),
+        }
+    }
+}
+
+/// What a run has shown.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// Reports (or answers) per second that were acknowledged.
+    pub rate: f64,
+    pub worth: u64,
+    pub latency: Histogram,
+    pub cpu: Cpu,
+    /// Answers that were not what was asked for, by status, warm-up included.
+    pub refused: BTreeMap<u16, u64>,
+    /// Connections that broke, garbled answers and answers that never came.
+    pub broken: u64,
+}
+
+impl Outcome {
+    pub fn refusals(&self) -> u64 {
+        self.refused.values().sum::<u64>() + self.broken
+    }
+
+    /// An error when anything but the expected answer came.
+    pub fn clean(self, what: &str) -> Result<Self> {
+        if self.refusals() > 0 {
+            bail!(
+                "{what}: refused by status {:?}, {} broken",
+                self.refused,
+                self.broken
+            );
+        }
+        if self.worth == 0 {
+            bail!("{what}: no answer came");
+        }
+        Ok(self)
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.worth += other.worth;
+        self.broken += other.broken;
+        self.latency.merge(&other.latency);
+        for (status, count) in &other.refused {
+            *self.refused.entry(*status).or_default() += count;
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    start: Instant,
+    end: Instant,
+}
+
+impl Load {
+    pub async fn run(&self, traffic: &impl Traffic) -> Result<Outcome> {
+        let mut streams = self.connect()?;
+        let start = Instant::now() + self.warm_up;
+        let window = Window {
+            start,
+            end: start + self.duration,
+        };
+        let mut threads = JoinSet::new();
+        let share = streams.len().div_ceil(self.threads.max(1));
+        let mut first = 0;
+        while !streams.is_empty() {
+            let mine = streams.split_off(streams.len().saturating_sub(share));
+            let (traffic, begin) = (traffic.clone(), first as u64);
+            first += mine.len();
+            threads.spawn_blocking(move || on_one_thread(mine, &traffic, begin, window));
+        }
+        tokio::time::sleep_until(window.start.into()).await;
+        let before = Cpu::now(self.watch);
+        tokio::time::sleep_until(window.end.into()).await;
+        let cpu = Cpu::now(self.watch).since(before);
+        let mut outcome = Outcome {
+            cpu,
+            ..Outcome::default()
+        };
+        while let Some(tally) = threads.join_next().await {
+            outcome.merge(&tally.context("a generator thread panicked")??);
+        }
+        outcome.rate = outcome.worth as f64 / self.duration.as_secs_f64();
+        Ok(outcome)
+    }
+
+    fn connect(&self) -> Result<Vec<TcpStream>> {
+        let connect = |number| {
+            let stream =
+                TcpStream::connect(self.address).with_context(|| format!("connection {number}"))?;
+            stream.set_nodelay(true)?;
+            stream.set_nonblocking(true)?;
+            Ok(stream)
+        };
+        (1..=self.connections).map(connect).collect()
+    }
+}
+
+fn on_one_thread(
+    streams: Vec<TcpStream>,
+    traffic: &impl Traffic,
+    first: u64,
+    window: Window,
+) -> Result<Outcome> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let tally = Arc::new(Mutex::new(Outcome::default()));
+        let mut tasks = JoinSet::new();
+        for (stream, number) in streams.into_iter().zip(first..) {
+            let mut traffic = traffic.clone();
+            traffic.begin(number);
+            let stream = tokio::net::TcpStream::from_std(stream)?;
+            tasks.spawn(converse(stream, traffic, window, Arc::clone(&tally)));
+        }
+        let all = async { while tasks.join_next().await.is_some() {} };
+        let in_time = tokio::time::timeout_at((window.end + PATIENCE).into(), all).await;
+        let mut outcome =
+            std::mem::take(&mut *tally.lock().unwrap_or_else(PoisonError::into_inner));
+        if in_time.is_err() {
+            outcome.broken += tasks.len() as u64;
+        }
+        Ok(outcome)
+    })
+}
+
+/// One connection, from the first request to the last answer.
+async fn converse(
+    mut stream: tokio::net::TcpStream,
+    mut traffic: impl Traffic,
+    window: Window,
+    tally: Arc<Mutex<Outcome>>,
+) {
+    let mut request = Vec::new();
+    let mut input = vec![0; 2048];
+    let mut sent = Instant::now();
+    while sent < window.end {
+        traffic.next(&mut request);
+        let answer = match exchange(&mut stream, &request, &mut input).await {
+            Ok(length) => Answer::read(&input[..length]).ok().flatten(),
+            Err(_) => None,
+        };
+        let done = Instant::now();
+        let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((answer, _)) = answer else {
+            tally.broken += 1;
+            return;
+        };
+        match traffic.worth(&answer) {
+            Some(worth) if done >= window.start && done < window.end => {
+                tally.worth += worth;
+                tally.latency.record(done - sent);
+            }
+            Some(_) => {}
+            None => *tally.refused.entry(answer.status).or_default() += 1,
+        }
+        sent = done;
+    }
+}
+
+/// Sends one request and reads until the answer to it is whole. Returns how much of `input` it fills.
+async fn exchange(
+    stream: &mut tokio::net::TcpStream,
+    request: &[u8],
+    input: &mut Vec<u8>,
+) -> Result<usize> {
+    stream.write_all(request).await?;
+    let mut filled = 0;
+    loop {
+        if filled == input.len() {
+            input.resize(filled * 2, 0);
+        }
+        match stream.read(&mut input[filled..]).await? {
+            0 => bail!("closed"),
+            more => filled += more,
+        }
+        match Answer::read(&input[..filled]) {
+            Ok(Some(_)) => return Ok(filled),
+            Ok(None) => {}
+            Err(_) => bail!("garbled"),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! A thousand reports per request, as NDJSON: how much of the bare insert's rate is left.
+
+use anyhow::Result;
+
+use crate::corpus::Corpus;
+use crate::database::Place;
+use crate::limits;
+use crate::options::Common;
+use crate::report::{Row, Table, median};
+use crate::server::Installation;
+use crate::traffic::Bodies;
+
+pub async fn run(common: &Common, lines: usize) -> Result<Vec<Table>> {
+    let directory = common.directory()?;
+    let corpus = Corpus::full()?;
+    let connections = common.connections.unwrap_or(4);
+    let mut tables = Vec::new();
+    for &kind in common.database.kinds() {
+        let mut table = Table::new(format!("batch, {kind}"));
+        eprintln!("{}", table.title);
+        let mut place = Place::new(kind, &directory)?;
+        let (mut bare, mut ours) = (Vec::new(), Vec::new());
+        let mut last = None;
+        for _ in 0..common.rounds.max(1) {
+            bare.push(limits::bulk(common, &corpus, &place.store().await?).await?);
+            let store = place.store().await?;
+            let installation = Installation::new(common, &store)?;
+            let key = installation.key("ingest")?;
+            let server = installation.serve()?;
+            let traffic = Bodies::new(&corpus, lines, server.address, &key, common.ids);
+            let outcome = limits::load(common, &server, connections, place.pid())
+                .run(&traffic)
+                .await?;
+            let outcome = outcome.clean("batch")?;
+            server.stop()?;
+            ours.push(outcome.rate);
+            last = Some(outcome);
+        }
+        let d = median(bare);
+        table.push(Row::rate("D: bare bulk insert, rows", d));
+        if let Some(last) = last {
+            let what = format!("{lines} reports per request, {connections} connections");
+            table.push(
+                Row::rate(what, median(ours))
+                    .against("D", d)
+                    .at_least(0.6)
+                    .cpu(&last),
+            );
+            table.push(Row::new("p50 of a request", last.latency.millis(0.5), "ms"));
+            table.push(Row::new(
+                "p99 of a request",
+                last.latency.millis(0.99),
+                "ms",
+            ));
+        }
+        tables.push(table);
+    }
+    Ok(tables)
+}

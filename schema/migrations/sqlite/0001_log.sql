@@ -1,0 +1,71 @@
+-- The log and what is derived from it. Twin of postgres/0001_log.sql: same tables, same columns, same order.
+
+CREATE TABLE event_heads (
+    workspace TEXT    NOT NULL PRIMARY KEY,
+    position  INTEGER NOT NULL,
+    hash      BLOB    NOT NULL
+) STRICT;
+
+-- recorded_at is microseconds since 1970. payload_hash is filled when the payload is erased.
+CREATE TABLE events (
+    workspace    TEXT    NOT NULL,
+    position     INTEGER NOT NULL,
+    recorded_at  INTEGER NOT NULL,
+    kind         TEXT    NOT NULL,
+    version      INTEGER NOT NULL,
+    report_id    BLOB,
+    payload      TEXT,
+    payload_hash BLOB,
+    hash         BLOB    NOT NULL,
+    PRIMARY KEY (workspace, position),
+    CHECK ((payload IS NULL) = (payload_hash IS NOT NULL))
+) STRICT;
+-- What makes a retried report count once.
+CREATE UNIQUE INDEX events_by_report ON events (report_id, workspace) WHERE report_id IS NOT NULL;
+
+-- Append-only, by trigger: the one change that passes is a payload giving way to its hash.
+CREATE TRIGGER events_no_delete BEFORE DELETE ON events BEGIN
+    SELECT RAISE(ABORT, 'events are append-only');
+END;
+CREATE TRIGGER events_update BEFORE UPDATE ON events
+WHEN OLD.payload IS NULL OR NEW.payload IS NOT NULL OR length(NEW.payload_hash) IS NOT 32
+    OR (NEW.workspace, NEW.position, NEW.recorded_at, NEW.kind, NEW.version, NEW.hash)
+        IS NOT (OLD.workspace, OLD.position, OLD.recorded_at, OLD.kind, OLD.version, OLD.hash)
+    OR NEW.report_id IS NOT OLD.report_id
+BEGIN
+    SELECT RAISE(ABORT, 'events are append-only');
+END;
+
+-- Reports of one step on one day, counted. The updated columns are in no index, so that counting stays cheap.
+CREATE TABLE batches (
+    workspace      TEXT    NOT NULL,
+    day            TEXT    NOT NULL,
+    service        TEXT    NOT NULL,
+    step           TEXT    NOT NULL,
+    count          INTEGER NOT NULL,
+    first_seen     INTEGER NOT NULL,
+    last_seen      INTEGER NOT NULL,
+    last_position  INTEGER NOT NULL,
+    fresh          INTEGER NOT NULL,
+    screenshot_ref TEXT,
+    PRIMARY KEY (workspace, day, service, step)
+) STRICT;
+CREATE INDEX batches_by_step ON batches (workspace, service, step, day);
+CREATE INDEX batches_fresh ON batches (workspace, day, service, step) WHERE fresh;
+
+CREATE TABLE keys (
+    workspace  TEXT    NOT NULL,
+    key        TEXT    NOT NULL PRIMARY KEY,
+    name       TEXT    NOT NULL,
+    scopes     TEXT    NOT NULL,
+    hash       TEXT    NOT NULL,
+    rate       INTEGER,
+    created_at INTEGER NOT NULL,
+    revoked_at INTEGER
+) STRICT;
+
+-- Not derived from the log and not worth keeping: when a key was last seen, to the minute or so.
+CREATE TABLE key_uses (
+    key     TEXT    NOT NULL PRIMARY KEY,
+    used_at INTEGER NOT NULL
+) STRICT;

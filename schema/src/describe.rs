@@ -1,0 +1,20 @@
+//! The wire types as JSON Schemas, for clients in other languages. `schema/json/` holds what this prints; a test
+//! in `tests/` says when it is stale.
+
+use schemars::{Schema, schema_for};
+
+use crate::{answer, problem, report};
+
+/// File name and schema of every document that crosses the wire.
+pub fn json_schemas() -> Vec<(&'static str, Schema)> {
+    vec![
+        ("report", schema_for!(report::Report)),
+        ("accepted", schema_for!(answer::Accepted)),
+        ("accepted-lines", schema_for!(answer::AcceptedLines)),
+        ("known", schema_for!(answer::Known)),
+        ("fresh", schema_for!(answer::Fresh)),
+        ("batches", schema_for!(answer::Batches)),
+        ("events", schema_for!(answer::Events)),
+        ("problem", schema_for!(problem::Problem)),
+    ]
+}
