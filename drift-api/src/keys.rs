@@ -99,9 +99,13 @@ impl Keyring {
     async fn refresh_for_a_stranger(&self) -> Result<(), StoreError> {
         let asked = Instant::now();
         let mut refreshed = self.refreshed.lock().await;
-        // Somebody else looked while we queued, or a moment ago: a flood of made-up keys is no flood of queries.
-        if refreshed.is_some_and(|at| at > asked || at.elapsed() < STRANGERS) {
+        // Somebody else looked while we queued.
+        if refreshed.is_some_and(|at| at > asked) {
             return Ok(());
+        }
+        // A flood of made-up keys is no flood of queries: they wait together for the next look.
+        if let Some(at) = *refreshed {
+            tokio::time::sleep_until((at + STRANGERS).into()).await;
         }
         self.load().await?;
         *refreshed = Some(Instant::now());

@@ -60,17 +60,48 @@ mod tests {
     fn every_covered_column_moves_the_link() {
         let payload = payload_hash("{}");
         let other = payload_hash("{ }");
-        let base = Covered { position: 1, recorded_at: Micros(2), kind: "a", version: 1, report_id: None, payload_hash: &payload };
+        let base = Covered {
+            position: 1,
+            recorded_at: Micros(2),
+            kind: "a",
+            version: 1,
+            report_id: None,
+            payload_hash: &payload,
+        };
         let start = genesis(&Workspace::default_one());
         let links = [
             link(&start, base),
             link(&payload, base),
-            link(&start, Covered { position: 2, ..base }),
-            link(&start, Covered { recorded_at: Micros(3), ..base }),
+            link(
+                &start,
+                Covered {
+                    position: 2,
+                    ..base
+                },
+            ),
+            link(
+                &start,
+                Covered {
+                    recorded_at: Micros(3),
+                    ..base
+                },
+            ),
             link(&start, Covered { kind: "b", ..base }),
             link(&start, Covered { version: 2, ..base }),
-            link(&start, Covered { report_id: Some(Uuid::nil()), ..base }),
-            link(&start, Covered { payload_hash: &other, ..base }),
+            link(
+                &start,
+                Covered {
+                    report_id: Some(Uuid::nil()),
+                    ..base
+                },
+            ),
+            link(
+                &start,
+                Covered {
+                    payload_hash: &other,
+                    ..base
+                },
+            ),
         ];
         for (i, a) in links.iter().enumerate() {
             assert!(links[i + 1..].iter().all(|b| a != b), "column {i}");
@@ -80,7 +111,17 @@ mod tests {
     #[test]
     fn the_rule_of_version_one_never_changes() {
         let payload = payload_hash("{}");
-        let covered = Covered { position: 7, recorded_at: Micros(1_700_000_000_000_000), kind: "report-received", version: 1, report_id: Some(Uuid::from_u128(5)), payload_hash: &payload };
-        assert_eq!(hex::encode(link(&genesis(&Workspace::default_one()), covered)), "e0ac298e11f34544688ba0992276f1d330d095364c1bfb387c9dfa661e956a59");
+        let covered = Covered {
+            position: 7,
+            recorded_at: Micros(1_700_000_000_000_000),
+            kind: "report-received",
+            version: 1,
+            report_id: Some(Uuid::from_u128(5)),
+            payload_hash: &payload,
+        };
+        assert_eq!(
+            hex::encode(link(&genesis(&Workspace::default_one()), covered)),
+            "e0ac298e11f34544688ba0992276f1d330d095364c1bfb387c9dfa661e956a59"
+        );
     }
 }

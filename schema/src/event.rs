@@ -42,15 +42,51 @@ pub struct ReportReceived {
 
 impl ReportReceived {
     pub fn new(report: Report, key: String, salt: u64) -> Self {
-        let Report { service, tripwire: Tripwire { kind, step }, dom_digest, url_host, scraper_version, screenshot_ref, .. } = report;
-        Self { service, step, kind, dom_digest, url_host, scraper_version, screenshot_ref, key, salt: format!("{salt:016x}") }
+        let Report {
+            service,
+            tripwire: Tripwire { kind, step },
+            dom_digest,
+            url_host,
+            scraper_version,
+            screenshot_ref,
+            ..
+        } = report;
+        Self {
+            service,
+            step,
+            kind,
+            dom_digest,
+            url_host,
+            scraper_version,
+            screenshot_ref,
+            key,
+            salt: format!("{salt:016x}"),
+        }
     }
 
     /// Whether both are the same report, whoever sent them: what makes a repeated `report_id` a retry.
     pub fn same_content(&self, other: &Self) -> bool {
         let content = |r: &Self| {
-            let Self { service, step, kind, dom_digest, url_host, scraper_version, screenshot_ref, key: _, salt: _ } = r.clone();
-            (service, step, kind, dom_digest, url_host, scraper_version, screenshot_ref)
+            let Self {
+                service,
+                step,
+                kind,
+                dom_digest,
+                url_host,
+                scraper_version,
+                screenshot_ref,
+                key: _,
+                salt: _,
+            } = r.clone();
+            (
+                service,
+                step,
+                kind,
+                dom_digest,
+                url_host,
+                scraper_version,
+                screenshot_ref,
+            )
         };
         content(self) == content(other)
     }
@@ -141,7 +177,11 @@ pub enum DecodeError {
     #[error("no event {kind} in version {version} is known to this program")]
     Unknown { kind: String, version: i32 },
     #[error("the payload of {kind} version {version} does not read")]
-    Payload { kind: String, version: i32, source: serde_json::Error },
+    Payload {
+        kind: String,
+        version: i32,
+        source: serde_json::Error,
+    },
 }
 
 macro_rules! kinds {
@@ -182,5 +222,9 @@ kinds! {
 }
 
 fn read<T: DeserializeOwned>(kind: &str, version: i32, payload: &str) -> Result<T, DecodeError> {
-    serde_json::from_str(payload).map_err(|source| DecodeError::Payload { kind: kind.to_owned(), version, source })
+    serde_json::from_str(payload).map_err(|source| DecodeError::Payload {
+        kind: kind.to_owned(),
+        version,
+        source,
+    })
 }

@@ -65,7 +65,11 @@ struct Signs {
 
 impl Signs {
     fn of(value: &[u8]) -> Self {
-        let mut signs = Self { digits: 0, longest: 0, mail: false };
+        let mut signs = Self {
+            digits: 0,
+            longest: 0,
+            mail: false,
+        };
         let mut length = 0;
         for (at, &byte) in value.iter().enumerate() {
             if byte.is_ascii_alphanumeric() {
@@ -73,7 +77,8 @@ impl Signs {
                 length += 1;
                 continue;
             }
-            signs.mail |= matches!(byte, b'@' | b'%') || (length == 2 && mail::is_at(&value[at - 2..at]));
+            signs.mail |=
+                matches!(byte, b'@' | b'%') || (length == 2 && mail::is_at(&value[at - 2..at]));
             signs.longest = signs.longest.max(length);
             length = 0;
         }
@@ -99,9 +104,17 @@ fn tokens(value: &[u8]) -> impl Iterator<Item = Token<'_>> {
         let plain = |byte: &u8| byte.is_ascii_alphanumeric();
         let gap = value[at..].iter().position(plain)?;
         let start = at + gap;
-        let length = value[start..].iter().position(|byte| !plain(byte)).unwrap_or(value.len() - start);
+        let length = value[start..]
+            .iter()
+            .position(|byte| !plain(byte))
+            .unwrap_or(value.len() - start);
         at = start + length;
         let before = if start == 0 { 0 } else { value[start - 1] };
-        Some(Token { text: &value[start..at], start, gap, before })
+        Some(Token {
+            text: &value[start..at],
+            start,
+            gap,
+            before,
+        })
     })
 }

@@ -81,11 +81,19 @@ pub struct Refusal {
 
 impl Refusal {
     pub const fn of(code: Code) -> Self {
-        Self { code, field: None, rule: None }
+        Self {
+            code,
+            field: None,
+            rule: None,
+        }
     }
 
     pub const fn field(code: Code, field: &'static str) -> Self {
-        Self { code, field: Some(field), rule: None }
+        Self {
+            code,
+            field: Some(field),
+            rule: None,
+        }
     }
 
     pub const fn rule(mut self, rule: &'static str) -> Self {

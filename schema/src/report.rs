@@ -66,7 +66,11 @@ impl Report {
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let mut refusal = None;
         let mut json = serde_json::Deserializer::from_slice(bytes);
-        let parsed = ReportSeed { refusal: &mut refusal }.deserialize(&mut json).and_then(|report| json.end().map(|()| report));
+        let parsed = ReportSeed {
+            refusal: &mut refusal,
+        }
+        .deserialize(&mut json)
+        .and_then(|report| json.end().map(|()| report));
         parsed.map_err(|error| match (error.classify(), refusal) {
             (serde_json::error::Category::Data, Some(refusal)) => refusal,
             // Ours is also the answer when the reader stumbles over the end of a text that we gave up on.
@@ -145,7 +149,8 @@ fn required<T>(
     let Text::Is(text) = text else {
         return Err(Refusal::field(Code::InvalidField, field).rule("must be a string"));
     };
-    let value = parse(text).map_err(|NotA(rule)| Refusal::field(Code::InvalidField, field).rule(rule))?;
+    let value =
+        parse(text).map_err(|NotA(rule)| Refusal::field(Code::InvalidField, field).rule(rule))?;
     if second_net && let Some(suspicion) = pii::suspect(text) {
         return Err(Refusal::field(Code::PiiSuspected, field).rule(suspicion.rule()));
     }
@@ -161,14 +166,21 @@ fn optional<T>(
     parse: impl FnOnce(&str) -> Result<T, NotA>,
 ) -> Result<(), Refusal> {
     if matches!(text, Text::Null) {
-        return if slot.replace(None).is_some() { Err(Refusal::field(Code::DuplicateField, field)) } else { Ok(()) };
+        return if slot.replace(None).is_some() {
+            Err(Refusal::field(Code::DuplicateField, field))
+        } else {
+            Ok(())
+        };
     }
     required(slot, field, text, |text| parse(text).map(Some), false)
 }
 
 fn report_id(text: &str) -> Result<Uuid, NotA> {
     let hyphenated = text.len() == 36;
-    hyphenated.then(|| Uuid::try_parse(text).ok()).flatten().ok_or(NotA("a UUID of 36 characters"))
+    hyphenated
+        .then(|| Uuid::try_parse(text).ok())
+        .flatten()
+        .ok_or(NotA("a UUID of 36 characters"))
 }
 
 struct ReportSeed<'r> {
@@ -188,7 +200,10 @@ macro_rules! not_an_object {
             f.write_str("an object")
         }
         fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
-            Err(refuse(self.refusal, Refusal::field(Code::InvalidField, $field).rule("must be an object")))
+            Err(refuse(
+                self.refusal,
+                Refusal::field(Code::InvalidField, $field).rule("must be an object"),
+            ))
         }
         fn visit_bool<E: de::Error>(self, _: bool) -> Result<Self::Value, E> {
             self.visit_unit()
@@ -225,14 +240,22 @@ impl<'de> Visitor<'de> for ReportSeed<'_> {
             let Text::Is(name) = name else { continue };
             if name == "tripwire" {
                 if tripwire.is_some() {
-                    return Err(refuse(out, Refusal::field(Code::DuplicateField, "tripwire")));
+                    return Err(refuse(
+                        out,
+                        Refusal::field(Code::DuplicateField, "tripwire"),
+                    ));
                 }
                 tripwire = Some(map.next_value_seed(TripwireSeed { refusal: out })?);
                 continue;
             }
             let known = matches!(
                 name.as_ref(),
-                "report_id" | "service" | "dom_digest" | "url_host" | "scraper_version" | "screenshot_ref"
+                "report_id"
+                    | "service"
+                    | "dom_digest"
+                    | "url_host"
+                    | "scraper_version"
+                    | "screenshot_ref"
             );
             if !known {
                 map.next_value::<IgnoredAny>()?;
@@ -242,9 +265,17 @@ impl<'de> Visitor<'de> for ReportSeed<'_> {
             match name.as_ref() {
                 "report_id" => optional(&mut id, "report_id", &text, report_id),
                 "service" => required(&mut service, "service", &text, Service::parse, true),
-                "dom_digest" => required(&mut dom_digest, "dom_digest", &text, Digest::parse, false),
+                "dom_digest" => {
+                    required(&mut dom_digest, "dom_digest", &text, Digest::parse, false)
+                }
                 "url_host" => required(&mut url_host, "url_host", &text, Host::parse, true),
-                "scraper_version" => required(&mut scraper_version, "scraper_version", &text, ScraperVersion::parse, true),
+                "scraper_version" => required(
+                    &mut scraper_version,
+                    "scraper_version",
+                    &text,
+                    ScraperVersion::parse,
+                    true,
+                ),
                 _ => optional(&mut screenshot_ref, "screenshot_ref", &text, Digest::parse),
             }
             .map_err(|refusal| refuse(out, refusal))?;
@@ -289,13 +320,22 @@ impl<'de> Visitor<'de> for TripwireSeed<'_> {
             }
             let text = map.next_value::<Text<'de>>()?;
             match name.as_ref() {
-                "kind" => required(&mut kind, "tripwire.kind", &text, TripwireKind::parse, false),
+                "kind" => required(
+                    &mut kind,
+                    "tripwire.kind",
+                    &text,
+                    TripwireKind::parse,
+                    false,
+                ),
                 _ => required(&mut step, "tripwire.step", &text, Step::parse, true),
             }
             .map_err(|refusal| refuse(out, refusal))?;
         }
         let mut missing = |field| refuse(out, Refusal::field(Code::MissingField, field));
-        Ok(Tripwire { kind: kind.ok_or_else(|| missing("tripwire.kind"))?, step: step.ok_or_else(|| missing("tripwire.step"))? })
+        Ok(Tripwire {
+            kind: kind.ok_or_else(|| missing("tripwire.kind"))?,
+            step: step.ok_or_else(|| missing("tripwire.step"))?,
+        })
     }
 }
 
@@ -337,7 +377,13 @@ mod tests {
 
     #[test]
     fn each_required_field_is_missed_by_name() {
-        for field in ["service", "tripwire", "dom_digest", "url_host", "scraper_version"] {
+        for field in [
+            "service",
+            "tripwire",
+            "dom_digest",
+            "url_host",
+            "scraper_version",
+        ] {
             let mut json = sample();
             json.as_object_mut().unwrap().remove(field);
             assert_eq!(refused(&json), (Code::MissingField, Some(field)));
@@ -361,53 +407,109 @@ mod tests {
 
     #[test]
     fn a_value_of_another_type_is_an_invalid_field() {
-        for other in [serde_json::json!(1), serde_json::json!(1.5), serde_json::json!(true), serde_json::json!([1]), serde_json::json!({"a": 1}), serde_json::Value::Null] {
+        for other in [
+            serde_json::json!(1),
+            serde_json::json!(1.5),
+            serde_json::json!(true),
+            serde_json::json!([1]),
+            serde_json::json!({"a": 1}),
+            serde_json::Value::Null,
+        ] {
             let mut json = sample();
             json["service"] = other.clone();
-            assert_eq!(refused(&json), (Code::InvalidField, Some("service")), "{other}");
+            assert_eq!(
+                refused(&json),
+                (Code::InvalidField, Some("service")),
+                "{other}"
+            );
             let mut json = sample();
-            json["tripwire"] = if other.is_object() { "timeout".into() } else { other.clone() };
-            assert_eq!(refused(&json), (Code::InvalidField, Some("tripwire")), "{other}");
+            json["tripwire"] = if other.is_object() {
+                "timeout".into()
+            } else {
+                other.clone()
+            };
+            assert_eq!(
+                refused(&json),
+                (Code::InvalidField, Some("tripwire")),
+                "{other}"
+            );
         }
         for root in ["[]", "1", "\"a\"", "null", "true", "1.5", "-1"] {
-            assert_eq!(Report::parse(root.as_bytes()).unwrap_err().code, Code::InvalidField, "{root}");
+            assert_eq!(
+                Report::parse(root.as_bytes()).unwrap_err().code,
+                Code::InvalidField,
+                "{root}"
+            );
         }
     }
 
     #[test]
     fn a_field_that_stands_twice_is_refused() {
         let text = sample().to_string();
-        for (field, path) in [("service", "service"), ("tripwire", "tripwire"), ("report_id", "report_id")] {
+        for (field, path) in [
+            ("service", "service"),
+            ("tripwire", "tripwire"),
+            ("report_id", "report_id"),
+        ] {
             let twice = text.replacen('{', &format!("{{\"{field}\":{},", sample()[field]), 1);
-            assert_eq!(Report::parse(twice.as_bytes()).unwrap_err(), Refusal::field(Code::DuplicateField, path));
+            assert_eq!(
+                Report::parse(twice.as_bytes()).unwrap_err(),
+                Refusal::field(Code::DuplicateField, path)
+            );
         }
         let escaped = text.replacen('{', "{\"servic\\u0065\":\"openai\",", 1);
-        assert_eq!(Report::parse(escaped.as_bytes()).unwrap_err(), Refusal::field(Code::DuplicateField, "service"));
+        assert_eq!(
+            Report::parse(escaped.as_bytes()).unwrap_err(),
+            Refusal::field(Code::DuplicateField, "service")
+        );
         let nulls = text.replacen('{', "{\"screenshot_ref\":null,", 1);
-        assert_eq!(Report::parse(nulls.as_bytes()).unwrap_err(), Refusal::field(Code::DuplicateField, "screenshot_ref"));
+        assert_eq!(
+            Report::parse(nulls.as_bytes()).unwrap_err(),
+            Refusal::field(Code::DuplicateField, "screenshot_ref")
+        );
     }
 
     #[test]
     fn text_that_is_not_json_is_malformed() {
         let text = sample().to_string();
         for cut in 0..text.len() {
-            assert_eq!(Report::parse(&text.as_bytes()[..cut]).unwrap_err().code, Code::MalformedJson, "cut at {cut}");
+            assert_eq!(
+                Report::parse(&text.as_bytes()[..cut]).unwrap_err().code,
+                Code::MalformedJson,
+                "cut at {cut}"
+            );
         }
         let trailing = format!("{text} x");
         let surrogate = text.replace("openai\"", "open\\ud800\"");
         let nul = text.replace("openai\"", "open\0\"");
         let mut bad_utf8 = text.clone().into_bytes();
         bad_utf8[text.find("openai").unwrap()] = 0xff;
-        for bad in [trailing.as_bytes(), surrogate.as_bytes(), nul.as_bytes(), &bad_utf8, b"", b"\xef\xbb\xbf{}"] {
+        for bad in [
+            trailing.as_bytes(),
+            surrogate.as_bytes(),
+            nul.as_bytes(),
+            &bad_utf8,
+            b"",
+            b"\xef\xbb\xbf{}",
+        ] {
             assert_eq!(Report::parse(bad).unwrap_err().code, Code::MalformedJson);
         }
         let deep = format!("{{\"service\":{}", "[".repeat(10_000));
-        assert_eq!(Report::parse(deep.as_bytes()).unwrap_err().code, Code::MalformedJson);
+        assert_eq!(
+            Report::parse(deep.as_bytes()).unwrap_err().code,
+            Code::MalformedJson
+        );
     }
 
     #[test]
     fn an_escaped_nul_is_an_invalid_field() {
         let nul = sample().to_string().replace("openai\"", "open\\u0000\"");
-        assert_eq!(Report::parse(nul.as_bytes()).unwrap_err(), Refusal { rule: Service::parse("").err().map(|e| e.0), ..Refusal::field(Code::InvalidField, "service") });
+        assert_eq!(
+            Report::parse(nul.as_bytes()).unwrap_err(),
+            Refusal {
+                rule: Service::parse("").err().map(|e| e.0),
+                ..Refusal::field(Code::InvalidField, "service")
+            }
+        );
     }
 }

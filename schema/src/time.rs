@@ -24,7 +24,11 @@ impl Micros {
     }
 
     fn datetime(self) -> DateTime<Utc> {
-        DateTime::from_timestamp_micros(self.0).unwrap_or(if self.0 < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC })
+        DateTime::from_timestamp_micros(self.0).unwrap_or(if self.0 < 0 {
+            DateTime::<Utc>::MIN_UTC
+        } else {
+            DateTime::<Utc>::MAX_UTC
+        })
     }
 }
 
@@ -49,20 +53,29 @@ impl<'de> serde::Deserialize<'de> for Micros {
 }
 
 /// A day in UTC: the bucket that counts reports, never part of a drift's identity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(transparent)]
 pub struct Day(pub NaiveDate);
 
 impl Day {
     pub fn start(self) -> Micros {
-        Micros(self.0.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_micros())
+        Micros(
+            self.0
+                .and_time(chrono::NaiveTime::MIN)
+                .and_utc()
+                .timestamp_micros(),
+        )
     }
 }
 
 impl std::str::FromStr for Day {
     type Err = crate::words::NotA;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        NaiveDate::parse_from_str(text, "%Y-%m-%d").map(Self).map_err(|_| crate::words::NotA("a day as in 2026-11-21"))
+        NaiveDate::parse_from_str(text, "%Y-%m-%d")
+            .map(Self)
+            .map_err(|_| crate::words::NotA("a day as in 2026-11-21"))
     }
 }
 

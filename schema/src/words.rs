@@ -97,7 +97,9 @@ fn is_step(text: &str) -> bool {
 fn is_name(text: &str, longest: usize, marks: &[u8]) -> bool {
     let plain = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let bytes = text.as_bytes();
-    bytes.len() <= longest && bytes.first().is_some_and(plain) && bytes.iter().all(|b| plain(b) || marks.contains(b))
+    bytes.len() <= longest
+        && bytes.first().is_some_and(plain)
+        && bytes.iter().all(|b| plain(b) || marks.contains(b))
 }
 
 fn is_sha256_hex(text: &str) -> bool {
@@ -109,12 +111,14 @@ fn is_dns_name(text: &str) -> bool {
         (1..=63).contains(&l.len())
             && !l.starts_with('-')
             && !l.ends_with('-')
-            && l.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && l.bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
     // A last label that reads as a number makes the whole an IPv4 address in one of its spellings.
     let numeric = |l: &str| {
         l.bytes().all(|b| b.is_ascii_digit())
-            || l.strip_prefix("0x").is_some_and(|h| h.bytes().all(|b| b.is_ascii_hexdigit()))
+            || l.strip_prefix("0x")
+                .is_some_and(|h| h.bytes().all(|b| b.is_ascii_hexdigit()))
     };
     text.len() <= 253 && text.split('.').all(label) && !text.rsplit('.').next().is_none_or(numeric)
 }
@@ -138,7 +142,9 @@ impl Workspace {
 }
 
 /// What a key may do. A key has one or more of these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema, utoipa::ToSchema))]
 pub enum Scope {
@@ -174,7 +180,10 @@ impl fmt::Display for Scope {
 impl std::str::FromStr for Scope {
     type Err = NotA;
     fn from_str(text: &str) -> Result<Self, NotA> {
-        Self::ALL.into_iter().find(|scope| scope.as_str() == text).ok_or(NotA("one of ingest, read, runner, admin"))
+        Self::ALL
+            .into_iter()
+            .find(|scope| scope.as_str() == text)
+            .ok_or(NotA("one of ingest, read, runner, admin"))
     }
 }
 
@@ -185,18 +194,48 @@ mod tests {
     #[test]
     fn a_step_hash_is_what_sha256sum_prints() {
         let step = Step::parse("signup-form").unwrap();
-        assert_eq!(step.hash().as_str(), "780a5726bba40e29925b8a4c32d3dfb2bf1357e6162418bbb587fc9ab4b1ff2f");
+        assert_eq!(
+            step.hash().as_str(),
+            "780a5726bba40e29925b8a4c32d3dfb2bf1357e6162418bbb587fc9ab4b1ff2f"
+        );
     }
 
     #[test]
     fn hosts_are_names_and_never_addresses() {
-        for good in ["platform.openai.com", "localhost", "xn--bcher-kva.example", "a-b.c1", "3com.com"] {
+        for good in [
+            "platform.openai.com",
+            "localhost",
+            "xn--bcher-kva.example",
+            "a-b.c1",
+            "3com.com",
+        ] {
             assert!(Host::parse(good).is_ok(), "{good}");
         }
         let long = format!("{}.com", "a".repeat(64));
         for bad in [
-            "", ".", "a.", ".a", "a..b", "-a.com", "a-.com", "A.com", "a.com:443", "a.com/x", "127.0.0.1", "127.1", "2130706433",
-            "0x7f000001", "a.0x7f", "[::1]", "::1", "a_b.com", "a b.com", "user@a.com", "a.com\0", "bücher.example", long.as_str(),
+            "",
+            ".",
+            "a.",
+            ".a",
+            "a..b",
+            "-a.com",
+            "a-.com",
+            "A.com",
+            "a.com:443",
+            "a.com/x",
+            "127.0.0.1",
+            "127.1",
+            "2130706433",
+            "0x7f000001",
+            "a.0x7f",
+            "[::1]",
+            "::1",
+            "a_b.com",
+            "a b.com",
+            "user@a.com",
+            "a.com\0",
+            "bücher.example",
+            long.as_str(),
         ] {
             assert!(Host::parse(bad).is_err(), "{bad}");
         }

@@ -6,4 +6,47 @@
     reason = "a test fails by panicking"
 )]
 
+pub mod otlp;
 pub mod postgres;
+pub mod reports;
+pub mod server;
+
+pub use reports::report;
+pub use server::{Engine, Server};
+
+/// Tells a story once on each database: `on_both! { async fn a_sentence(engine: Engine) { … } }`.
+#[macro_export]
+macro_rules! on_both {
+    ($($(#[$meta:meta])* async fn $name:ident($engine:ident: Engine) $body:block)*) => {
+        $($(#[$meta])* mod $name {
+            use super::*;
+
+            async fn story($engine: $crate::Engine) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_sqlite() {
+                story($crate::Engine::Sqlite).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_postgres() {
+                story($crate::Engine::Postgres).await;
+            }
+        })*
+    };
+}
+
+/// Waits for something that comes by itself, asking again and again; panics after twenty seconds.
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(
+            std::time::Instant::now() < deadline,
+            "waited in vain: {what}"
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}

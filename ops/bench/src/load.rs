@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -46,6 +47,8 @@ pub struct Cpu {
     pub generator: Duration,
     pub server: Duration,
     pub database: Duration,
+    /// Of the whole machine: what is more than the three belongs to somebody who disturbs the measurement.
+    pub machine: Duration,
 }
 
 impl Cpu {
@@ -54,6 +57,7 @@ impl Cpu {
             generator: process::own_cpu(),
             server: watch.server.map_or(Duration::ZERO, process::cpu),
             database: watch.database.map_or(Duration::ZERO, process::cpu),
+            machine: process::machine_cpu(),
         }
     }
 
@@ -62,7 +66,14 @@ impl Cpu {
             generator: self.generator.saturating_sub(before.generator),
             server: self.server.saturating_sub(before.server),
             database: self.database.saturating_sub(before.database),
+            machine: self.machine.saturating_sub(before.machine),
         }
+    }
+
+    /// CPU time of everybody else, and of interrupts.
+    pub fn others(self) -> Duration {
+        self.machine
+            .saturating_sub(self.generator + self.server + self.database)
     }
 }
 
@@ -201,15 +212,16 @@ async fn converse(
     let mut sent = Instant::now();
     while sent < window.end {
         traffic.next(&mut request);
-        let answer = match exchange(&mut stream, &request, &mut input).await {
-            Ok(length) => Answer::read(&input[..length]).ok().flatten(),
-            Err(_) => None,
-        };
+        let answer = exchange(&mut stream, &request, &mut input).await;
         let done = Instant::now();
         let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((answer, _)) = answer else {
+        let Ok((status, body)) = answer else {
             tally.broken += 1;
             return;
+        };
+        let answer = Answer {
+            status,
+            body: &input[body],
         };
         match traffic.worth(&answer) {
             Some(worth) if done >= window.start && done < window.end => {
@@ -223,12 +235,12 @@ async fn converse(
     }
 }
 
-/// Sends one request and reads until the answer to it is whole. Returns how much of `input` it fills.
+/// Sends one request and reads until the answer to it is whole: its status, and where in `input` its body is.
 async fn exchange(
     stream: &mut tokio::net::TcpStream,
     request: &[u8],
     input: &mut Vec<u8>,
-) -> Result<usize> {
+) -> Result<(u16, Range<usize>)> {
     stream.write_all(request).await?;
     let mut filled = 0;
     loop {
@@ -240,7 +252,7 @@ async fn exchange(
             more => filled += more,
         }
         match Answer::read(&input[..filled]) {
-            Ok(Some(_)) => return Ok(filled),
+            Ok(Some((answer, end))) => return Ok((answer.status, end - answer.body.len()..end)),
             Ok(None) => {}
             Err(_) => bail!("garbled"),
         }

@@ -51,6 +51,24 @@ pub fn own_cpu() -> Duration {
     TICK * stat(std::process::id()).map_or(0, |stat| u32::try_from(stat.own).unwrap_or(u32::MAX))
 }
 
+/// CPU time that all cores together have spent on anything.
+pub fn machine_cpu() -> Duration {
+    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+    // user nice system idle iowait irq softirq steal
+    let ticks = text
+        .lines()
+        .next()
+        .into_iter()
+        .flat_map(|line| line.split_whitespace().skip(1).take(8));
+    let busy = ticks
+        .enumerate()
+        .filter(|(column, _)| !matches!(column, 3 | 4));
+    let busy: u64 = busy
+        .filter_map(|(_, ticks)| ticks.parse::<u64>().ok())
+        .sum();
+    TICK * u32::try_from(busy).unwrap_or(u32::MAX)
+}
+
 /// Resident memory in bytes: now, and the most that there ever was.
 #[derive(Debug, Clone, Copy)]
 pub struct Resident {

@@ -1,6 +1,7 @@
 //! What a run prints: each number beside the limit it is held against, its target, and whether it was met.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -80,15 +81,16 @@ impl Row {
         self
     }
 
-    /// CPU time per request, as milliseconds per 1,000 requests (which is microseconds each).
+    /// CPU time per request, as milliseconds per 1,000 requests (which is microseconds each), and how much of a
+    /// core others took meanwhile.
     pub fn cpu(self, outcome: &Outcome) -> Self {
-        let per_thousand =
-            |time: std::time::Duration| time.as_secs_f64() * 1e6 / outcome.worth.max(1) as f64;
         let cpu = outcome.cpu;
+        let per_thousand = |time: Duration| time.as_secs_f64() * 1e6 / outcome.worth.max(1) as f64;
         let (server, database) = (per_thousand(cpu.server), per_thousand(cpu.database));
         let generator = per_thousand(cpu.generator);
+        let others = cpu.others().as_secs_f64() * outcome.rate / outcome.worth.max(1) as f64;
         self.note(format!(
-            "CPU ms per 1,000: server {server:.1}, database {database:.1}, generator {generator:.1}"
+            "CPU ms per 1,000: server {server:.1}, database {database:.1}, generator {generator:.1}; others {others:.2} cores"
         ))
     }
 

@@ -52,10 +52,13 @@ pub(super) fn is_short_commit(token: &[u8]) -> bool {
 /// Also inside a longer token. A run without letters is for `number` to judge: it could be a time.
 fn has_long_run(token: &[u8]) -> bool {
     token.len() > LONGEST_RUN
-        && token.split(|byte| !byte.is_ascii_hexdigit()).filter(|run| run.len() > LONGEST_RUN).any(|run| {
-            let digits = count_digits(run);
-            digits >= FEWEST_DIGITS && digits < run.len()
-        })
+        && token
+            .split(|byte| !byte.is_ascii_hexdigit())
+            .filter(|run| run.len() > LONGEST_RUN)
+            .any(|run| {
+                let digits = count_digits(run);
+                digits >= FEWEST_DIGITS && digits < run.len()
+            })
 }
 
 fn count_digits(text: &[u8]) -> usize {

@@ -25,25 +25,36 @@ const COMMIT_OF_DIGITS: usize = 8;
 const LONGER_THAN_PHONES: usize = 16;
 
 pub(super) fn find(value: &[u8]) -> Option<Suspicion> {
-    let version = is_version(value);
+    let core = version_core(value);
     let mut groups = [Group::default(); MOST_GROUPS];
     let mut count = 0;
     for token in tokens(value) {
-        let digits = token.text.iter().filter(|byte| byte.is_ascii_digit()).count();
-        let commit = version && hex::is_short_commit(token.text);
-        let excused = commit && (digits < token.text.len() || (token.before == b'+' && digits <= COMMIT_OF_DIGITS));
+        let digits = token
+            .text
+            .iter()
+            .filter(|byte| byte.is_ascii_digit())
+            .count();
+        let commit = core.is_some() && hex::is_short_commit(token.text);
+        let excused = commit
+            && (digits < token.text.len() || (token.before == b'+' && digits <= COMMIT_OF_DIGITS));
         if let Some(length) = long_run(token.text).filter(|_| !excused) {
             return Some(by_length(length));
         }
-        let continues = digits == token.text.len() && !excused;
-        if !continues || token.gap > 3 || token.before == b'+' || count == MOST_GROUPS {
+        let number = digits == token.text.len() && !excused;
+        let apart = token.gap > 3
+            || token.before == b'+'
+            || core.is_some_and(|core| token.start == core + 1);
+        if !number || apart || count == MOST_GROUPS {
             if let Some(suspicion) = judge(&groups[..count]) {
                 return Some(suspicion);
             }
             count = 0;
         }
-        if continues {
-            groups[count] = Group { digits: token.text, before: token.before };
+        if number {
+            groups[count] = Group {
+                digits: token.text,
+                before: token.before,
+            };
             count += 1;
         }
     }
@@ -51,14 +62,20 @@ pub(super) fn find(value: &[u8]) -> Option<Suspicion> {
 }
 
 fn by_length(digits: usize) -> Suspicion {
-    if digits < LONGER_THAN_PHONES { Suspicion::Phone } else { Suspicion::Identifier }
+    if digits < LONGER_THAN_PHONES {
+        Suspicion::Phone
+    } else {
+        Suspicion::Identifier
+    }
 }
 
-/// Begins like a semantic version: three numbers, and then nothing, a dash or a plus.
-fn is_version(value: &[u8]) -> bool {
-    let core = value.split(|byte| matches!(byte, b'-' | b'+')).next().unwrap_or_default();
+/// The length of `1.4.2` if the value is that, alone or before a dash or a plus. What follows counts apart.
+fn version_core(value: &[u8]) -> Option<usize> {
+    let core = value.split(|byte| matches!(byte, b'-' | b'+')).next()?;
     let number = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
-    core.split(|&byte| byte == b'.').all(number) && core.iter().filter(|&&byte| byte == b'.').count() == 2
+    let mut parts = core.split(|&byte| byte == b'.');
+    let three = (0..3).all(|_| parts.next().is_some_and(number)) && parts.next().is_none();
+    three.then_some(core.len())
 }
 
 /// The length of a run of digits that is too long and not a time.
@@ -98,25 +115,36 @@ fn judge(groups: &[Group<'_>]) -> Option<Suspicion> {
         }
         rest = behind;
     }
-    let most = if after_zero { MOST_AFTER_ZERO } else { MOST_GROUPED };
+    let most = if after_zero {
+        MOST_AFTER_ZERO
+    } else {
+        MOST_GROUPED
+    };
     (grouped > most || single > MOST_SINGLE).then(|| by_length(grouped + single))
 }
 
 /// Exactly four numbers up to 255 between equal separators. With dots `1.1.1.1` still passes: so few digits are an
-/// outline, or an address that belongs to nobody in particular. With other separators (`p54-12-34-56.dip.…`) it
+/// outline, or an address that belongs to nobody in particular. With other separators (`ec2-54-12-34-56`) it
 /// takes more, as `12-10-8-6` is a list.
 fn has_address(groups: &[Group<'_>]) -> bool {
     let octet = |group: &Group<'_>| match group.digits {
         [_] => true,
-        [b'1'..=b'9', _] | [b'1', _, _] | [b'2', b'0'..=b'4', _] | [b'2', b'5', b'0'..=b'5'] => true,
+        [b'1'..=b'9', _] | [b'1', _, _] | [b'2', b'0'..=b'4', _] | [b'2', b'5', b'0'..=b'5'] => {
+            true
+        }
         _ => false,
     };
     groups.windows(4).enumerate().any(|(at, four)| {
         let mark = four[1].before;
-        let alone = (at == 0 || four[0].before != mark) && groups.get(at + 4).is_none_or(|next| next.before != mark);
+        let alone = (at == 0 || four[0].before != mark)
+            && groups.get(at + 4).is_none_or(|next| next.before != mark);
         let digits: usize = four.iter().map(|group| group.digits.len()).sum();
         let least = if mark == b'.' { 5 } else { 7 };
-        alone && digits >= least && four[2].before == mark && four[3].before == mark && four.iter().all(octet)
+        alone
+            && digits >= least
+            && four[2].before == mark
+            && four[3].before == mark
+            && four.iter().all(octet)
     })
 }
 
@@ -126,11 +154,15 @@ fn after_time<'g, 'v>(groups: &'g [Group<'v>]) -> Option<&'g [Group<'v>]> {
     match groups {
         [moment, rest @ ..] if is_moment(moment.digits) => Some(rest),
         [date, rest @ ..] if is_date(date.digits) => Some(after_clock(rest)),
-        [year, date, rest @ ..] if is_year(year.digits) && is_month_and_day(date.digits) => Some(after_clock(rest)),
-        [year, month, rest @ ..] if is_year(year.digits) && within(month.digits, 1, 12) => match rest {
-            [day, rest @ ..] if within(day.digits, 1, 31) => Some(after_clock(rest)),
-            _ => Some(rest),
-        },
+        [year, date, rest @ ..] if is_year(year.digits) && is_month_and_day(date.digits) => {
+            Some(after_clock(rest))
+        }
+        [year, month, rest @ ..] if is_year(year.digits) && within(month.digits, 1, 12) => {
+            match rest {
+                [day, rest @ ..] if within(day.digits, 1, 31) => Some(after_clock(rest)),
+                _ => Some(rest),
+            }
+        }
         _ => None,
     }
 }
@@ -138,10 +170,12 @@ fn after_time<'g, 'v>(groups: &'g [Group<'v>]) -> Option<&'g [Group<'v>]> {
 fn after_clock<'g, 'v>(groups: &'g [Group<'v>]) -> &'g [Group<'v>] {
     match groups {
         [clock, rest @ ..] if is_clock(clock.digits) => rest,
-        [hour, minute, rest @ ..] if within(hour.digits, 0, 23) && within(minute.digits, 0, 59) => match rest {
-            [second, rest @ ..] if within(second.digits, 0, 59) => rest,
-            _ => rest,
-        },
+        [hour, minute, rest @ ..] if within(hour.digits, 0, 23) && within(minute.digits, 0, 59) => {
+            match rest {
+                [second, rest @ ..] if within(second.digits, 0, 59) => rest,
+                _ => rest,
+            }
+        }
         _ => groups,
     }
 }
@@ -161,7 +195,9 @@ fn is_date(digits: &[u8]) -> bool {
 
 /// Hours and minutes, with or without seconds.
 fn is_clock(digits: &[u8]) -> bool {
-    matches!(digits.len(), 4 | 6) && within(&digits[..2], 0, 23) && digits[2..].chunks(2).all(|part| within(part, 0, 59))
+    matches!(digits.len(), 4 | 6)
+        && within(&digits[..2], 0, 23)
+        && digits[2..].chunks(2).all(|part| within(part, 0, 59))
 }
 
 fn is_moment(digits: &[u8]) -> bool {

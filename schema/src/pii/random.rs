@@ -74,7 +74,11 @@ pub(super) fn surprise(token: &[u8]) -> u32 {
 }
 
 fn column(byte: u8) -> usize {
-    if byte.is_ascii_alphabetic() { usize::from(byte.to_ascii_lowercase() - b'a') } else { 26 }
+    if byte.is_ascii_alphabetic() {
+        usize::from(byte.to_ascii_lowercase() - b'a')
+    } else {
+        26
+    }
 }
 
 fn is_punycode(before: &[u8]) -> bool {

@@ -21,7 +21,12 @@ const NEVER: usize = usize::MAX;
 /// is not listed: `sk_` covers `sk-ant-`, `sk-or-`, `sk-proj-` and `sk_live_`.
 const fn prefixes(first: u8) -> &'static [(&'static [u8], usize)] {
     match first {
-        b'a' => &[(b"akia", LONG), (b"asia", LONGER), (b"aiza", LONG), (b"apikey_", NEVER)],
+        b'a' => &[
+            (b"akia", LONG),
+            (b"asia", LONGER),
+            (b"aiza", LONG),
+            (b"apikey_", NEVER),
+        ],
         b'b' => &[(b"bearer_", NEVER)],
         b'd' => &[(b"drift_", LONGER), (b"dop_v1_", LONG)],
         b'e' => &[(b"eyj", SHORTEST_TAIL)], // `{"` in base64: a JWT
@@ -39,7 +44,12 @@ const fn prefixes(first: u8) -> &'static [(&'static [u8], usize)] {
         b'n' => &[(b"npm_", LONGER)],
         b'p' => &[(b"pk_", LONGER), (b"pypi_", LONGER), (b"password_", NEVER)],
         b'r' => &[(b"rk_", LONGER)],
-        b's' => &[(b"sk_", LONGER), (b"sg_", LONGER), (b"secret_", NEVER), (b"shpat_", LONG)],
+        b's' => &[
+            (b"sk_", LONGER),
+            (b"sg_", LONGER),
+            (b"secret_", NEVER),
+            (b"shpat_", LONG),
+        ],
         b't' => &[(b"token_", NEVER)],
         b'w' => &[(b"whsec_", LONG)],
         b'x' => &[
@@ -62,12 +72,16 @@ pub(super) fn find(value: &[u8]) -> Option<Suspicion> {
             return Some(Suspicion::Secret);
         }
         let rest = &value[token.start..];
-        let found = prefixes(rest[0].to_ascii_lowercase()).iter().find(|(prefix, _)| begins_with(rest, prefix));
+        let found = prefixes(rest[0].to_ascii_lowercase())
+            .iter()
+            .find(|(prefix, _)| begins_with(rest, prefix));
         match found {
             Some(&(prefix, enough)) if prefix.ends_with(b"_") => {
                 announced = Some(announced.map_or(enough, |before: usize| before.min(enough)));
             }
-            Some(&(prefix, enough)) if is_tail(&token.text[prefix.len()..], enough) => return Some(Suspicion::Secret),
+            Some(&(prefix, enough)) if is_tail(&token.text[prefix.len()..], enough) => {
+                return Some(Suspicion::Secret);
+            }
             _ => {}
         }
     }
