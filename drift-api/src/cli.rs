@@ -122,7 +122,7 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<Done> {
     let mut sources = Sources::from_process();
     if let Some(path) = &cli.config {
-        sources.read_file(path)?;
+        sources.read_file(path);
     }
     sources.flag("DRIFT_DATABASE_URL", cli.database_url);
     match cli.command {

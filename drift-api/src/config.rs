@@ -1,11 +1,12 @@
 //! Configuration: read once, whole, from flags over environment over file, with every problem in one message.
-//! The table `SETTINGS` is the documentation too: `.env.example` and `serve --help` are printed from it.
 
-use std::collections::HashMap;
+mod sources;
+mod table;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -14,110 +15,8 @@ use url::Url;
 use crate::ingest::Limits;
 use crate::store::{DatabaseUrl, Retention};
 use crate::telemetry::{self, LogFormat, OtelSettings};
-
-/// One variable: its name, what it is when nobody sets it, and what it is for.
-pub struct Setting {
-    pub name: &'static str,
-    pub default: &'static str,
-    pub help: &'static str,
-    /// May hold a secret: then `NAME_FILE` can name a file that has the value, and problems never echo it.
-    pub secret: bool,
-}
-
-const fn setting(name: &'static str, default: &'static str, help: &'static str) -> Setting {
-    Setting {
-        name,
-        default,
-        help,
-        secret: false,
-    }
-}
-
-/// Every variable that this program reads, beside the standard `OTEL_*`.
-pub const SETTINGS: &[Setting] = &[
-    setting(
-        "DRIFT_LISTEN",
-        "127.0.0.1:8080",
-        "Address and port to listen on; port 0 takes a free one.",
-    ),
-    Setting {
-        name: "DRIFT_DATABASE_URL",
-        default: "sqlite://drift-data/drift.db",
-        help: "sqlite://PATH, or postgres://USER:PASSWORD@HOST/DATABASE.",
-        secret: true,
-    },
-    setting(
-        "DRIFT_PUBLIC_URL",
-        "",
-        "Where clients reach this server; used in what it prints. Default: the address it listens on.",
-    ),
-    setting(
-        "DRIFT_MIGRATE",
-        "true",
-        "Bring the database up to date at start. With false, `drift-api migrate` must have been run.",
-    ),
-    setting(
-        "DRIFT_WORKERS",
-        "0",
-        "Threads that serve HTTP; 0 is one per core.",
-    ),
-    setting(
-        "DRIFT_RATE_PER_KEY",
-        "100000",
-        "Reports per second that one key may send, unless it has a rate of its own; 0 is no limit.",
-    ),
-    setting(
-        "DRIFT_QUEUE_REPORTS",
-        "20000",
-        "Reports that may wait to be stored; what comes on top gets a 503.",
-    ),
-    setting(
-        "DRIFT_FLUSH_REPORTS",
-        "2000",
-        "Reports in one transaction at most.",
-    ),
-    setting(
-        "DRIFT_STORE_DEADLINE",
-        "10s",
-        "After this a transaction that does not come back counts as failed.",
-    ),
-    setting(
-        "DRIFT_BODY_DEADLINE",
-        "10s",
-        "Time that a request has to send its body.",
-    ),
-    setting(
-        "DRIFT_SHUTDOWN_DEADLINE",
-        "20s",
-        "Time for requests in flight and the queue when the server is told to stop.",
-    ),
-    setting(
-        "DRIFT_RETAIN_REPORT_DAYS",
-        "365",
-        "Days after which a report's payload is erased; 0 is never.",
-    ),
-    setting(
-        "DRIFT_RETAIN_REPORT_COUNT",
-        "0",
-        "How many newest payloads are kept per workspace; 0 is all.",
-    ),
-    setting(
-        "DRIFT_RETAIN_BATCH_DAYS",
-        "0",
-        "Days for which daily counters are kept; 0 is for ever.",
-    ),
-    setting(
-        "DRIFT_RETAIN_BATCH_COUNT",
-        "0",
-        "How many batches are kept per workspace, whole days at a time; 0 is all.",
-    ),
-    setting(
-        "DRIFT_LOG",
-        "info",
-        "What is logged, as in info,drift_api=debug.",
-    ),
-    setting("DRIFT_LOG_FORMAT", "pretty", "pretty or json."),
-];
+pub use sources::Sources;
+pub use table::{SETTINGS, Setting, example};
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -154,102 +53,11 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// Where values come from: flags first, then the environment, then a file of `NAME=value` lines.
-#[derive(Debug, Clone, Default)]
-pub struct Sources {
-    flags: HashMap<&'static str, String>,
-    environment: HashMap<String, String>,
-    file: HashMap<String, String>,
-}
-
-impl Sources {
-    /// The environment of this process. The one place that reads it.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is where configuration is read"
-    )]
-    pub fn from_process() -> Self {
-        Self {
-            environment: std::env::vars_os()
-                .filter_map(|(name, value)| {
-                    Some((name.into_string().ok()?, value.into_string().ok()?))
-                })
-                .collect(),
-            ..Self::default()
-        }
-    }
-
-    pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let environment = pairs
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
-        Self {
-            environment,
-            ..Self::default()
-        }
-    }
-
-    pub fn flag(&mut self, name: &'static str, value: Option<String>) {
-        if let Some(value) = value {
-            self.flags.insert(name, value);
-        }
-    }
-
-    /// Reads a file like `.env.example`.
-    pub fn read_file(&mut self, path: &Path) -> Result<(), Problems> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Problems(vec![format!("{}: {error}", path.display())]))?;
-        let mut problems = Vec::new();
-        for (number, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            match line.split_once('=') {
-                Some((name, value))
-                    if SETTINGS
-                        .iter()
-                        .any(|s| name == s.name || name.strip_suffix("_FILE") == Some(s.name))
-                        || name.starts_with("OTEL_") =>
-                {
-                    self.file
-                        .insert(name.to_owned(), value.trim_matches('"').to_owned());
-                }
-                Some((name, _)) => problems.push(format!(
-                    "{}:{}: {name} is not a setting",
-                    path.display(),
-                    number + 1
-                )),
-                None => problems.push(format!(
-                    "{}:{}: is not NAME=value",
-                    path.display(),
-                    number + 1
-                )),
-            }
-        }
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(Problems(problems))
-        }
-    }
-
-    fn get(&self, name: &str) -> Option<String> {
-        let found = self
-            .flags
-            .get(name)
-            .or_else(|| self.environment.get(name))
-            .or_else(|| self.file.get(name));
-        found.filter(|value| !value.is_empty()).cloned()
-    }
-}
-
 impl Settings {
     pub fn read(sources: &Sources) -> Result<Self, Problems> {
         let mut reader = Reader {
             sources,
-            problems: Vec::new(),
+            problems: sources.problems.clone(),
         };
         let settings = reader.settings();
         match settings {
@@ -289,8 +97,8 @@ impl Reader<'_> {
         let rate = self.parse("DRIFT_RATE_PER_KEY", "is not a number");
         let queue = self.above_zero("DRIFT_QUEUE_REPORTS");
         let flush = self.above_zero("DRIFT_FLUSH_REPORTS");
-        let deadline = self.with("DRIFT_STORE_DEADLINE", duration);
-        let body_deadline = self.with("DRIFT_BODY_DEADLINE", duration);
+        let deadline = self.with("DRIFT_STORE_DEADLINE", some_time);
+        let body_deadline = self.with("DRIFT_BODY_DEADLINE", some_time);
         let shutdown_deadline = self.with("DRIFT_SHUTDOWN_DEADLINE", duration);
         let report_days = self.parse::<u32>("DRIFT_RETAIN_REPORT_DAYS", "is not a number of days");
         let report_count = self.parse::<u64>("DRIFT_RETAIN_REPORT_COUNT", "is not a number");
@@ -428,120 +236,13 @@ pub fn duration(text: &str) -> Result<Duration, &'static str> {
     Ok(unit * number)
 }
 
-/// The text of `.env.example`.
-pub fn example() -> String {
-    let mut text = "# Settings of drift-api with their defaults. Printed by `drift-api check-config --example`.\n\
-                    # Flags win over the environment, the environment over a file given with --config.\n\
-                    # The standard OTEL_* variables are read too; nothing is exported unless they name an endpoint.\n"
-        .to_owned();
-    for Setting {
-        name,
-        default,
-        help,
-        secret,
-    } in SETTINGS
-    {
-        text += &format!("\n# {help}\n");
-        if *secret {
-            text += &format!("# May also be the path of a file: {name}_FILE\n");
-        }
-        text += &format!("#{name}={default}\n");
+/// A deadline of nothing would refuse everything.
+fn some_time(text: &str) -> Result<Duration, &'static str> {
+    match duration(text)? {
+        Duration::ZERO => Err("must be longer than nothing"),
+        time => Ok(time),
     }
-    text
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_set_is_the_embedded_default() {
-        let settings = Settings::read(&Sources::default()).unwrap();
-        assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
-        assert_eq!(
-            settings.credentials_file().unwrap(),
-            PathBuf::from("drift-data/credentials.env")
-        );
-    }
-
-    #[test]
-    fn every_problem_is_in_one_message_and_no_secret_is() {
-        let sources = Sources::from_pairs([
-            ("DRIFT_LISTEN", "everywhere"),
-            ("DRIFT_DATABASE_URL", "mysql://root:hunter2@localhost/x"),
-            ("DRIFT_QUEUE_REPORTS", "0"),
-            ("DRIFT_STORE_DEADLINE", "soon"),
-            ("DRIFT_LOG", "drift_api=loud"),
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", "nowhere"),
-        ]);
-        let text = Settings::read(&sources).unwrap_err().to_string();
-        for name in [
-            "6 problems",
-            "DRIFT_LISTEN",
-            "DRIFT_DATABASE_URL",
-            "DRIFT_QUEUE_REPORTS",
-            "DRIFT_STORE_DEADLINE",
-            "DRIFT_LOG",
-            "OTEL_EXPORTER",
-        ] {
-            assert!(text.contains(name), "{name} in {text}");
-        }
-        assert!(!text.contains("hunter2"), "{text}");
-    }
-
-    #[test]
-    fn flags_win_over_the_environment_and_that_over_the_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("drift.env");
-        std::fs::write(
-            &path,
-            "# ours\nDRIFT_WORKERS=3\nDRIFT_LOG_FORMAT=json\nDRIFT_LISTEN=127.0.0.1:1\n",
-        )
-        .unwrap();
-        let mut sources =
-            Sources::from_pairs([("DRIFT_WORKERS", "2"), ("DRIFT_LISTEN", "127.0.0.1:2")]);
-        sources.read_file(&path).unwrap();
-        sources.flag("DRIFT_LISTEN", Some("127.0.0.1:3".to_owned()));
-        let settings = Settings::read(&sources).unwrap();
-        assert_eq!((settings.listen.port(), settings.workers), (3, 2));
-        assert!(matches!(settings.telemetry.log_format, LogFormat::Json));
-    }
-
-    #[test]
-    fn a_secret_may_stand_in_a_file_but_not_twice() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("url");
-        std::fs::write(&path, "sqlite://elsewhere/x.db\n").unwrap();
-        let path = path.to_str().unwrap();
-        let settings =
-            Settings::read(&Sources::from_pairs([("DRIFT_DATABASE_URL_FILE", path)])).unwrap();
-        assert!(
-            matches!(settings.database, DatabaseUrl::Sqlite(path) if path == Path::new("elsewhere/x.db"))
-        );
-        let both = [
-            ("DRIFT_DATABASE_URL_FILE", path),
-            ("DRIFT_DATABASE_URL", "sqlite://x"),
-        ];
-        assert!(Settings::read(&Sources::from_pairs(both)).is_err());
-    }
-
-    #[test]
-    fn a_mistyped_name_in_the_file_is_found() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("drift.env");
-        std::fs::write(&path, "DRIFT_LISTN=127.0.0.1:1\nnonsense\n").unwrap();
-        let problems = Sources::default().read_file(&path).unwrap_err();
-        assert_eq!(problems.0.len(), 2, "{problems}");
-    }
-
-    #[test]
-    fn the_example_reads_as_a_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("drift.env");
-        let uncommented = example().replace("\n#DRIFT", "\nDRIFT");
-        std::fs::write(&path, uncommented).unwrap();
-        let mut sources = Sources::default();
-        sources.read_file(&path).unwrap();
-        Settings::read(&sources).unwrap();
-    }
-}
+mod tests;

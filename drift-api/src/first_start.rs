@@ -3,70 +3,99 @@
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use anyhow::Context as _;
 use drift_schema::{Micros, Scope, Workspace};
 use secrecy::ExposeSecret as _;
 use url::Url;
 
 use crate::config::Settings;
-use crate::keys::{Fresh, Keyring};
-use crate::store::{NewKey, Store};
+use crate::keys::Fresh;
+use crate::store::{NewKey, Store, StoreError};
 
 /// Does nothing on Postgres, where keys are made by command, and nothing where there are keys already.
 pub(crate) async fn introduce(
     settings: &Settings,
     address: SocketAddr,
     store: &Store,
-    keyring: &Keyring,
-) -> anyhow::Result<()> {
+) -> Result<(), StoreError> {
     let Some(path) = settings.credentials_file() else {
         return Ok(());
     };
     if !store.keys().await?.is_empty() {
         return Ok(());
     }
-    let ingest = create(store, "first ingest key", Scope::Ingest).await?;
-    let admin = create(store, "first admin key", Scope::Admin).await?;
-    keyring.refresh().await?;
+    let refused = |error: anyhow::Error| StoreError::Refused(format!("{error:#}"));
+    let (ingest, admin) = (
+        Fresh::draw().map_err(refused)?,
+        Fresh::draw().map_err(refused)?,
+    );
+    let text = credentials(settings, address, &ingest, &admin).map_err(refused)?;
+    let keys = vec![
+        new_key(&ingest, "first ingest key", Scope::Ingest),
+        new_key(&admin, "first admin key", Scope::Admin),
+    ];
+    let keep = || {
+        write_for_owner(&path, &text).map_err(|error| {
+            StoreError::Refused(format!("cannot write {}: {error}", path.display()))
+        })
+    };
+    let workspace = Workspace::default_one();
+    let ours = store
+        .create_first_keys(&workspace, keys, Micros::now(), keep)
+        .await?;
+    if ours {
+        show(&path, &text);
+    }
+    Ok(())
+}
 
+/// What a client and a maintainer need, ready to be pasted.
+fn credentials(
+    settings: &Settings,
+    mut address: SocketAddr,
+    ingest: &Fresh,
+    admin: &Fresh,
+) -> anyhow::Result<String> {
+    // Every address of this machine: a client on it needs one that can be dialled.
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
     let mut dsn = match &settings.public_url {
         Some(url) => url.clone(),
         None => Url::parse(&format!("http://{address}/"))?,
     };
     dsn.set_username(ingest.key.expose_secret())
         .map_err(|()| anyhow::anyhow!("the public URL cannot carry a key"))?;
-    let text = format!(
+    Ok(format!(
         "DRIFT_DSN={dsn}\nDRIFT_ADMIN_KEY={}\n",
         admin.key.expose_secret()
-    );
-    write_for_owner(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
-    let shown = format!(
-        "This is the first start. Clients report with the DSN; the admin key may do everything.\nBoth are in {}, for you alone.\n\n{text}\n",
-        path.display()
-    );
-    // Standard output: these lines are for whoever started the server, not for the log.
-    std::io::stdout()
-        .write_all(shown.as_bytes())
-        .context("cannot show the first keys")
+    ))
 }
 
-async fn create(store: &Store, name: &str, scope: Scope) -> anyhow::Result<Fresh> {
-    let fresh = Fresh::draw()?;
-    let new = NewKey {
+fn new_key(fresh: &Fresh, name: &str, scope: Scope) -> NewKey {
+    NewKey {
         id: fresh.id.clone(),
         name: name.to_owned(),
         scopes: vec![scope],
         hash: fresh.hash.clone(),
         rate: None,
-    };
-    store
-        .create_key(&Workspace::default_one(), new, Micros::now())
-        .await?;
-    Ok(fresh)
+    }
+}
+
+/// On standard output: these lines are for whoever started the server, not for the log.
+fn show(path: &Path, text: &str) {
+    let shown = format!(
+        "This is the first start. Clients report with the DSN; the admin key may do everything.\nBoth are in {}, for you alone.\n\n{text}\n",
+        path.display()
+    );
+    // Nobody may be listening. The file has them.
+    let _ = std::io::stdout().write_all(shown.as_bytes());
 }
 
 fn write_for_owner(path: &Path, text: &str) -> std::io::Result<()> {

@@ -7,6 +7,7 @@ mod docs;
 mod error;
 mod events;
 mod fresh;
+mod front;
 mod health;
 mod known;
 mod query;
@@ -15,18 +16,22 @@ mod reports;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::http::Method;
+use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::web::{self, ServiceConfig};
+use actix_web::{FromRequest, Handler, HttpResponse, Responder, ResponseError as _, Route};
 use drift_schema::Code;
 use tokio_util::sync::CancellationToken;
 
 use crate::ingest::Ingest;
 use crate::keys::Keyring;
 use crate::readiness::Readiness;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
 use error::ApiError;
 
 pub use docs::openapi_json;
+pub(crate) use front::front;
 
 /// What handlers need; the same for every worker.
 pub(crate) struct State {
@@ -36,30 +41,71 @@ pub(crate) struct State {
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) telemetry: Telemetry,
     pub(crate) body_deadline: Duration,
+    pub(crate) store_deadline: Duration,
     /// Ends streams that would go on for ever.
     pub(crate) stop: CancellationToken,
 }
 
+impl State {
+    /// What the store answers, if it does so before the client's patience ends: a database may also hang.
+    pub(crate) async fn read<T>(
+        &self,
+        asked: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, ApiError> {
+        match tokio::time::timeout(self.store_deadline, asked).await {
+            Ok(answered) => Ok(answered?),
+            Err(_) => Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut).into()),
+        }
+    }
+}
+
+/// A path with its one method.
+struct Resource {
+    path: &'static str,
+    method: Method,
+    route: Route,
+}
+
+fn resource<H, Args>(method: Method, path: &'static str, handler: H) -> Resource
+where
+    H: Handler<Args>,
+    Args: FromRequest + 'static,
+    H::Output: Responder + 'static,
+{
+    let route = web::method(method.clone()).to(handler);
+    Resource {
+        path,
+        method,
+        route,
+    }
+}
+
+/// All of them but the pages around `/docs`. A test holds the description in `docs` against this.
+fn resources() -> [Resource; 9] {
+    [
+        resource(Method::POST, "/drift/report", reports::create),
+        resource(Method::POST, "/drift/reports", reports::create_many),
+        resource(Method::GET, "/drift/known", known::show),
+        resource(Method::GET, "/drift/fresh", fresh::list),
+        resource(Method::GET, "/drift/batches", batches::list),
+        resource(Method::GET, "/drift/events", events::list),
+        resource(Method::GET, "/healthz", health::alive),
+        resource(Method::GET, "/readyz", health::ready),
+        resource(Method::GET, "/metrics", health::metrics),
+    ]
+}
+
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    let resource = |path: &str, route: actix_web::Route| {
-        web::resource(path.to_owned())
-            .route(route)
-            .default_service(web::to(method_not_allowed))
-    };
+    for Resource {
+        path,
+        method,
+        route,
+    } in resources()
+    {
+        let others = web::to(move || method_not_allowed(method.clone()));
+        config.service(web::resource(path).route(route).default_service(others));
+    }
     config
-        .service(resource("/drift/report", web::post().to(reports::create)))
-        .service(resource(
-            "/drift/reports",
-            web::post().to(reports::create_many),
-        ))
-        .service(resource("/drift/known", web::get().to(known::show)))
-        .service(resource("/drift/fresh", web::get().to(fresh::list)))
-        .service(resource("/drift/batches", web::get().to(batches::list)))
-        .service(resource("/drift/events", web::get().to(events::list)))
-        .service(resource("/healthz", web::get().to(health::alive)))
-        .service(resource("/readyz", web::get().to(health::ready)))
-        .service(resource("/metrics", web::get().to(health::metrics)))
-        .service(resource("/docs/problems", web::get().to(docs::problems)))
         .configure(docs::pages)
         .default_service(web::to(not_found));
 }
@@ -68,6 +114,10 @@ async fn not_found() -> Result<String, ApiError> {
     Err(Code::NotFound.into())
 }
 
-async fn method_not_allowed() -> Result<String, ApiError> {
-    Err(Code::MethodNotAllowed.into())
+async fn method_not_allowed(allowed: Method) -> HttpResponse {
+    let mut answer = ApiError::from(Code::MethodNotAllowed).error_response();
+    if let Ok(allowed) = HeaderValue::from_str(allowed.as_str()) {
+        answer.headers_mut().insert(ALLOW, allowed);
+    }
+    answer
 }

@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod config;
+mod connection;
 mod first_start;
 mod http;
 mod ingest;

@@ -6,26 +6,28 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
+use actix_http::HttpService;
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::App;
+use actix_web::dev::{AppConfig, ServerHandle};
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
-use actix_web::{App, HttpServer};
 use anyhow::Context as _;
 use drift_schema::Micros;
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Settings;
+use crate::connection::Connection;
 use crate::first_start;
 use crate::http::{self, State};
 use crate::ingest::Ingest;
 use crate::keys::Keyring;
 use crate::readiness::Readiness;
 use crate::store::{Store, StoreError};
-use crate::telemetry::{Telemetry, request};
+use crate::telemetry::{Telemetry, causes, request};
 
-/// How long a client may take for the head of a request.
-const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -43,6 +45,9 @@ pub struct Application {
 
 impl Application {
     pub fn build(settings: Settings, telemetry: Telemetry) -> anyhow::Result<Self> {
+        // Before anything is made on the disk, by what may be a second server in the wrong folder.
+        let listener = TcpListener::bind(settings.listen)
+            .with_context(|| format!("cannot listen on {}", settings.listen))?;
         let store = Store::open(&settings.database).context("cannot open the database")?;
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
@@ -57,16 +62,19 @@ impl Application {
             move || ingest.depth() as u64
         });
         let state = Data::new(State {
-            keyring: Arc::new(Keyring::new(store.clone(), settings.rate_per_key)),
+            keyring: Arc::new(Keyring::new(
+                store.clone(),
+                settings.rate_per_key,
+                settings.limits.deadline,
+            )),
             store: store.clone(),
             ingest,
             readiness: Arc::new(Readiness::default()),
             telemetry,
             body_deadline: settings.body_deadline,
+            store_deadline: settings.limits.deadline,
             stop: stop.clone(),
         });
-        let listener = TcpListener::bind(settings.listen)
-            .with_context(|| format!("cannot listen on {}", settings.listen))?;
         let address = listener.local_addr()?;
         let server = serve(listener, &settings, &state).context("cannot start the server")?;
         let handle = server.handle();
@@ -149,28 +157,50 @@ fn serve(
     state: &Data<State>,
 ) -> io::Result<actix_web::dev::Server> {
     let state = state.clone();
+    let (head_deadline, workers) = (settings.body_deadline, settings.workers);
     let app = move || {
         // One per worker: see `request::observe`.
         let metrics = Rc::new(state.telemetry.metrics.clone());
         App::new()
             .app_data(state.clone())
             .configure(http::routes)
+            .wrap(from_fn(http::front))
             .wrap(from_fn(move |request, next| {
                 request::observe(Rc::clone(&metrics), request, next)
             }))
     };
-    let mut server = HttpServer::new(app)
+    let mut server = actix_server::Server::build()
         .disable_signals()
         .backlog(4096)
-        .max_connections(20_000)
-        .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(HEAD_DEADLINE)
-        .client_disconnect_timeout(Duration::from_secs(2))
+        .max_concurrent_connections(20_000)
         .shutdown_timeout(settings.shutdown_deadline.as_secs().max(1));
-    if settings.workers > 0 {
-        server = server.workers(settings.workers);
+    if workers > 0 {
+        server = server.workers(workers);
     }
-    Ok(server.listen(listener)?.run())
+    let draining = server.graceful_shutdown_signal();
+    // What `HttpServer` does, with our own connection in the place of the bare socket.
+    let server = server.listen("http", listener, move || {
+        let app = app().into_factory().map_err(|error| error.error_response());
+        let draining = draining.clone();
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let draining = draining.clone();
+                async move { draining.notified().await }
+            })
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(head_deadline)
+            .client_disconnect_timeout(Duration::from_secs(2))
+            .on_connect_ext(|connection: &Connection<TcpStream>, data| {
+                data.insert(connection.gate());
+            })
+            .h1(map_config(app, |()| AppConfig::default()));
+        fn_service(move |socket: TcpStream| {
+            let peer = socket.peer_addr().ok();
+            std::future::ready(Ok((Connection::new(socket, head_deadline), peer)))
+        })
+        .and_then(http)
+    })?;
+    Ok(server.run())
 }
 
 /// Waits for the database, brings it up to date and learns the keys.
@@ -182,11 +212,11 @@ async fn make_ready(
 ) -> anyhow::Result<()> {
     let mut wait = Duration::from_millis(100);
     loop {
-        match prepare(settings, store, state).await {
+        match prepare(settings, address, store, state).await {
             Ok(()) => break,
             Err(error @ (StoreError::Unavailable(_) | StoreError::Contended(_))) => {
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %causes(&error),
                     "waiting for the database"
                 );
                 tokio::time::sleep(wait).await;
@@ -195,7 +225,6 @@ async fn make_ready(
             Err(error) => return Err(error).context("cannot use the database"),
         }
     }
-    first_start::introduce(settings, address, store, &state.keyring).await?;
     state.readiness.serving();
     tracing::info!("ready");
     Ok(())
@@ -203,6 +232,7 @@ async fn make_ready(
 
 async fn prepare(
     settings: &Settings,
+    address: SocketAddr,
     store: &Store,
     state: &Data<State>,
 ) -> Result<(), StoreError> {
@@ -214,6 +244,7 @@ async fn prepare(
                 .to_owned(),
         ));
     }
+    first_start::introduce(settings, address, store).await?;
     state.keyring.refresh().await
 }
 
@@ -238,7 +269,7 @@ async fn retain_daily(store: Store, settings: Settings, stop: CancellationToken)
             }
             Err(error) => {
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %causes(&error),
                     "retention failed; trying again in an hour"
                 );
                 wait = Duration::from_secs(3_600);

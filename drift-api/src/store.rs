@@ -17,12 +17,13 @@ mod tally;
 mod transfer;
 mod verify;
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use drift_schema::event::DecodeError;
 use secrecy::SecretString;
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 
 pub use erase::{Erased, Retention};
 pub use keys::{KeyRow, NewKey};
@@ -72,7 +73,7 @@ pub enum StoreError {
     #[error("a statement failed")]
     Statement(#[source] sqlx::Error),
     #[error("migrating the database failed")]
-    Migration(#[source] sqlx::migrate::MigrateError),
+    Migration(#[source] MigrateError),
     #[error("an event of the log does not read")]
     Unreadable(#[from] DecodeError),
     #[error("an event could not be written as JSON")]
@@ -129,6 +130,7 @@ impl From<sqlx::Error> for StoreError {
 #[derive(Clone)]
 pub struct Store {
     db: Database,
+    heads: log::Heads,
 }
 
 impl Store {
@@ -139,11 +141,16 @@ impl Store {
                 .parent()
                 .filter(|folder| !folder.as_os_str().is_empty())
         {
-            std::fs::create_dir_all(folder)
+            // What we make is for us alone; a folder that is there already stays as its owner wants it.
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)
                 .map_err(|error| StoreError::Unavailable(sqlx::Error::Io(error)))?;
         }
         Ok(Self {
             db: Database::open(url)?,
+            heads: log::Heads::default(),
         })
     }
 
@@ -153,12 +160,17 @@ impl Store {
         let mut tries = 0;
         loop {
             let done = match &self.db {
-                Database::Postgres(pool) => POSTGRES.run(pool).await,
+                Database::Postgres { write, .. } => POSTGRES.run(write).await,
                 Database::Sqlite { write, .. } => SQLITE.run(write).await,
             };
             match done {
                 Ok(()) => return Ok(()),
-                Err(sqlx::migrate::MigrateError::Execute(error)) => match StoreError::from(error) {
+                Err(MigrateError::VersionMissing(version)) => {
+                    return Err(StoreError::Refused(format!(
+                        "the database is ahead of this program: a newer drift-api applied migration {version}; run that version or newer"
+                    )));
+                }
+                Err(MigrateError::Execute(error)) => match StoreError::from(error) {
                     StoreError::Statement(error) => {
                         return Err(StoreError::Migration(error.into()));
                     }
@@ -168,6 +180,14 @@ impl Store {
                     tries += 1;
                     tracing::debug!(%error, "another process may be migrating too");
                     tokio::time::sleep(Duration::from_millis(50 * tries)).await;
+                }
+                Err(MigrateError::ExecuteMigration(error, version)) => {
+                    return Err(match StoreError::from(error) {
+                        StoreError::Statement(error) => {
+                            StoreError::Migration(MigrateError::ExecuteMigration(error, version))
+                        }
+                        passing => passing,
+                    });
                 }
                 Err(error) => return Err(StoreError::Migration(error)),
             }

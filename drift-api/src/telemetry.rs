@@ -24,7 +24,7 @@ use tracing_subscriber::Registry;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-pub use log::{LogFormat, check_filter};
+pub use log::{LogFormat, causes, check_filter};
 pub use metrics::Metrics;
 pub use request::RequestId;
 pub use settings::{Export, OtelSettings};

@@ -6,11 +6,16 @@
     reason = "a test fails by panicking"
 )]
 
+pub mod database;
 pub mod otlp;
 pub mod postgres;
+pub mod proxy;
+pub mod raw;
 pub mod reports;
 pub mod server;
+pub mod viewer;
 
+pub use database::Db;
 pub use reports::report;
 pub use server::{Engine, Server};
 

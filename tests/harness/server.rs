@@ -104,8 +104,12 @@ impl Site {
 
     /// Starts a server and waits only until it listens.
     pub async fn start_without_waiting(&self) -> Server {
-        let mut child = self
-            .command(&["serve"])
+        self.serve(self.command(&["serve"])).await
+    }
+
+    /// The same with a command of the test's own making.
+    pub async fn serve(&self, mut command: Command) -> Server {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -120,8 +124,10 @@ impl Site {
                 panic!("the server ended with {status}: {}", log.text());
             }
             let text = log.text();
-            let rest = text.split("listening address=").nth(1)?;
-            Some(rest.split_whitespace().next()?.to_owned())
+            // In one of the two formats of the log.
+            let places = ["listening address=", "\"listening\",\"address\":\""];
+            let rest = places.iter().find_map(|place| text.split(place).nth(1))?;
+            Some(rest.split(['"', '\n']).next()?.to_owned())
         })
         .await;
         Server {
@@ -262,15 +268,17 @@ impl Server {
         site
     }
 
-    /// The end of a story: stops, and checks that the log is whole and that nothing failed unseen.
-    pub async fn finish(self) {
+    /// The end of a story: stops, and checks that the log is whole and that nothing failed unseen. All that the server
+    /// wrote.
+    pub async fn finish(self) -> String {
         let log = self.log.clone();
         let site = self.stop().await;
         site.assert_clean().await;
         let text = log.text();
-        for bad in ["ERROR", "panicked"] {
+        for bad in [" ERROR ", "\"level\":\"ERROR\"", "panicked"] {
             assert!(!text.contains(bad), "{bad} in the server's log:\n{text}");
         }
+        text
     }
 }
 

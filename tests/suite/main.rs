@@ -1,5 +1,28 @@
 //! Stories across the crates: one binary, so that it links once and shares one Postgres.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod bad_input;
+mod clock;
+mod forgetting;
+mod generated;
+mod golden;
+mod in_process;
 mod ingest;
+mod keys;
+mod kill;
+mod lifecycle;
+mod log;
+mod many_processes;
+mod migrations;
+mod model;
+mod queries;
+mod tables;
 mod telemetry;
 mod throwaway_postgres;
+mod transfer;
+mod trouble;

@@ -95,7 +95,8 @@ pub(super) async fn run(command: Command, store: &Store) -> anyhow::Result<Done>
         }
         Command::Rotate { id, overlap, json } => {
             let fresh = Fresh::draw()?;
-            let until = now.minus_seconds(-i64::try_from(overlap.as_secs()).unwrap_or(i64::MAX));
+            let overlap = i64::try_from(overlap.as_micros()).unwrap_or(i64::MAX);
+            let until = Micros(now.0.saturating_add(overlap));
             let scopes = store
                 .rotate_key(&id, fresh.id.clone(), fresh.hash.clone(), until, now)
                 .await?;

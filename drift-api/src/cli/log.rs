@@ -44,13 +44,17 @@ pub(super) async fn verify(store: &Store, json: bool) -> anyhow::Result<Done> {
         print_json(&json!({"clean": clean, "workspaces": verified}))?;
     } else {
         for one in &verified {
-            let chain = match &one.broken {
-                None => "chain whole".to_owned(),
+            let what = match &one.broken {
+                None => format!(
+                    "chain whole, {} batches and {} keys differ from the log",
+                    one.differing_batches.unwrap_or(0),
+                    one.differing_keys.unwrap_or(0)
+                ),
                 Some(broken) => format!("chain broken at {}: {}", broken.position, broken.what),
             };
             let line = format!(
-                "{}: {} events ({} erased), {chain}, {} batches and {} keys differ from the log\n",
-                one.workspace, one.events, one.erased, one.differing_batches, one.differing_keys
+                "{}: {} events ({} erased), {what}\n",
+                one.workspace, one.events, one.erased
             );
             print(&line)?;
         }

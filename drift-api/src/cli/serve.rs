@@ -1,6 +1,7 @@
 //! `drift-api serve`.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use super::{Done, print};
 use crate::config::{Settings, Sources};
@@ -26,46 +27,58 @@ pub(super) fn run(args: Args, mut sources: Sources) -> anyhow::Result<Done> {
     let telemetry = telemetry::start(&settings.telemetry)?;
     // The HTTP workers have threads of their own; these are for the writer and the database.
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(1)
         .enable_all()
         .build()?;
     let served = runtime.block_on(async {
-        let (mut terminate, mut interrupt) = (
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::interrupt())?,
-        );
-        let application = Application::build(settings, telemetry.clone())?;
-        let told = async {
-            either(&mut terminate, &mut interrupt).await;
-            tracing::info!("told to stop; once more stops at once");
+        let mut stops = Stops::watch()?;
+        let told = CancellationToken::new();
+        let served = async {
+            let served = match Application::build(settings, telemetry.clone()) {
+                Ok(application) => application.run_until(told.cancelled()).await,
+                Err(error) => Err(error),
+            };
+            // Here and not after the runtime: a collector that does not answer must not hold up the impatient.
+            let flushed = tokio::task::spawn_blocking(|| telemetry.shutdown());
+            flushed.await.ok();
+            served
         };
-        // The signals are borrowed by `told` until it resolves; the second time is watched for on a stream of its own.
         let impatient = async {
-            let (mut terminate, mut interrupt) = (
-                signal(SignalKind::terminate())?,
-                signal(SignalKind::interrupt())?,
-            );
-            either(&mut terminate, &mut interrupt).await;
-            either(&mut terminate, &mut interrupt).await;
-            Ok::<_, std::io::Error>(())
+            stops.next().await;
+            tracing::info!("told to stop; once more stops at once");
+            told.cancel();
+            stops.next().await;
         };
         tokio::select! {
-            done = application.run_until(told) => done,
-            done = impatient => {
-                done?;
+            served = served => served,
+            () = impatient => {
                 tracing::warn!("stopped at once");
-                std::process::exit(1);
+                std::process::exit(1)
             }
         }
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
-    telemetry.shutdown();
     served.map(|()| Done::Well)
 }
 
-async fn either(one: &mut Signal, other: &mut Signal) {
-    tokio::select! {
-        _ = one.recv() => {}
-        _ = other.recv() => {}
+/// Ctrl-C, or what a service manager sends.
+struct Stops {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stops {
+    fn watch() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }

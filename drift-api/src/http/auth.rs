@@ -7,6 +7,7 @@ use actix_web::http::header::AUTHORIZATION;
 use drift_schema::{Code, Scope};
 
 use super::State;
+use super::body::{Only, only};
 use super::error::ApiError;
 use crate::keys::{Key, Token};
 
@@ -18,15 +19,12 @@ impl State {
         any_of: &[Scope],
     ) -> Result<Arc<Key>, ApiError> {
         self.readiness.check()?;
-        let header = request
-            .headers()
-            .get(AUTHORIZATION)
-            .ok_or(Code::MissingKey)?;
-        let token = header
-            .to_str()
-            .ok()
-            .and_then(bearer)
-            .ok_or(Code::MissingKey)?;
+        let header = match only(request, &AUTHORIZATION) {
+            Only::None => return Err(Code::MissingKey.into()),
+            Only::One(header) => header.to_str().ok(),
+            Only::Many => return Err(Code::InvalidKey.into()),
+        };
+        let token = header.and_then(bearer).ok_or(Code::MissingKey)?;
         let token = Token::parse(token).ok_or(Code::InvalidKey)?;
         let key = self.keyring.find(&token).await?.ok_or(Code::InvalidKey)?;
         if key.may(any_of) {

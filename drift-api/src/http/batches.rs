@@ -50,15 +50,9 @@ pub(super) async fn list(
                 Refusal::of(Code::InvalidQuery).rule("cursor is the next of another page"),
             )?),
         };
-    Ok(Json(
-        state
-            .store
-            .batches(
-                &key.workspace,
-                service.as_ref(),
-                cursor,
-                query::limit(limit)?,
-            )
-            .await?,
-    ))
+    let limit = query::limit(limit)?;
+    let page = state
+        .store
+        .batches(&key.workspace, service.as_ref(), cursor, limit);
+    Ok(Json(state.read(page).await?))
 }

@@ -5,7 +5,9 @@ use std::io::Read as _;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue,
+};
 use actix_web::web::{Bytes, BytesMut, Payload};
 use drift_schema::{Code, Refusal};
 use futures_util::StreamExt as _;
@@ -26,7 +28,7 @@ impl Accepts {
         request: &HttpRequest,
         payload: Payload,
     ) -> Result<Bytes, ApiError> {
-        let gzip = self.check_head(request).map_err(ApiError::hang_up)?;
+        let gzip = self.check_head(request)?;
         let read = self.collect(payload);
         // Most bodies arrive with their head; only for the others is a timer set.
         tokio::pin!(read);
@@ -34,25 +36,18 @@ impl Accepts {
             std::task::Poll::Ready(body) => body,
             std::task::Poll::Pending => tokio::time::timeout(self.deadline, read)
                 .await
-                .map_err(|_| ApiError::from(Code::RequestTimeout).hang_up())?,
+                .map_err(|_| Code::RequestTimeout)?,
         }?;
         if gzip { self.inflate(&body) } else { Ok(body) }
     }
 
     /// Whether the body is compressed; refuses what the head gives away.
     fn check_head(&self, request: &HttpRequest) -> Result<bool, ApiError> {
-        let header = |name| {
-            request
-                .headers()
-                .get(name)
-                .and_then(|value| value.to_str().ok())
+        let media_type = match only(request, &CONTENT_TYPE) {
+            Only::One(value) => value.to_str().unwrap_or_default(),
+            Only::None | Only::Many => "",
         };
-        let media_type = header(CONTENT_TYPE)
-            .unwrap_or_default()
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim();
+        let media_type = media_type.split(';').next().unwrap_or_default().trim();
         if !self
             .media_types
             .iter()
@@ -62,18 +57,15 @@ impl Accepts {
                 .rule(self.media_types[0])
                 .into());
         }
-        let gzip = match request
-            .headers()
-            .get(CONTENT_ENCODING)
-            .map(|encoding| encoding.as_bytes())
-        {
-            None => false,
-            Some(encoding) if encoding.eq_ignore_ascii_case(b"identity") => false,
-            Some(encoding) if encoding.eq_ignore_ascii_case(b"gzip") => true,
-            Some(_) => return Err(Code::UnsupportedEncoding.into()),
+        let gzip = match only(request, &CONTENT_ENCODING) {
+            Only::None => false,
+            Only::One(encoding) if encoding.as_bytes().eq_ignore_ascii_case(b"identity") => false,
+            Only::One(encoding) if encoding.as_bytes().eq_ignore_ascii_case(b"gzip") => true,
+            Only::One(_) | Only::Many => return Err(Code::UnsupportedEncoding.into()),
         };
-        if header(CONTENT_LENGTH)
-            .and_then(|length| length.parse::<u64>().ok())
+        let length = request.headers().get(CONTENT_LENGTH);
+        if length
+            .and_then(|length| length.to_str().ok()?.trim().parse::<u64>().ok())
             .is_some_and(|length| length > self.limit as u64)
         {
             return Err(Code::BodyTooLarge.into());
@@ -84,9 +76,9 @@ impl Accepts {
     async fn collect(&self, mut payload: Payload) -> Result<Bytes, ApiError> {
         let mut chunks = BytesMut::new();
         while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|_| ApiError::from(Code::MalformedRequest).hang_up())?;
+            let chunk = chunk.map_err(|_| Code::MalformedRequest)?;
             if chunks.len() + chunk.len() > self.limit {
-                return Err(ApiError::from(Code::BodyTooLarge).hang_up());
+                return Err(Code::BodyTooLarge.into());
             }
             chunks.extend_from_slice(&chunk);
         }
@@ -105,5 +97,21 @@ impl Accepts {
         } else {
             Ok(inflated.into())
         }
+    }
+}
+
+/// A header that may stand once: of two, a proxy before us may have gone by the other.
+pub(super) enum Only<'r> {
+    None,
+    One(&'r HeaderValue),
+    Many,
+}
+
+pub(super) fn only<'r>(request: &'r HttpRequest, name: &HeaderName) -> Only<'r> {
+    let mut values = request.headers().get_all(name);
+    match (values.next(), values.next()) {
+        (None, _) => Only::None,
+        (Some(value), None) => Only::One(value),
+        (Some(_), Some(_)) => Only::Many,
     }
 }

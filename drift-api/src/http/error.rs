@@ -9,23 +9,16 @@ use actix_web::{HttpResponse, ResponseError};
 use drift_schema::{Code, Problem, Refusal};
 
 use crate::store::StoreError;
-use crate::telemetry::request;
+use crate::telemetry::{causes, request};
 
 #[derive(Debug, thiserror::Error)]
 #[error("{refusal}")]
 pub(crate) struct ApiError {
     pub(crate) refusal: Refusal,
     pub(crate) retry_after: Option<Duration>,
-    /// The rest of the body was not read, so the connection cannot be used again.
-    hang_up: bool,
 }
 
 impl ApiError {
-    pub(crate) fn hang_up(mut self) -> Self {
-        self.hang_up = true;
-        self
-    }
-
     pub(crate) fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
@@ -38,7 +31,6 @@ impl From<Refusal> for ApiError {
         Self {
             refusal,
             retry_after,
-            hang_up: false,
         }
     }
 }
@@ -52,18 +44,18 @@ impl From<Code> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         let request_id = request::current_id().map(tracing::field::display);
-        let error_chain = &error as &dyn std::error::Error;
+        let error_chain = causes(&error);
         match error {
             StoreError::Unavailable(_) | StoreError::Contended(_) => {
                 tracing::warn!(
                     request_id,
-                    error = error_chain,
+                    error = %error_chain,
                     "the store could not be reached"
                 );
                 Code::Unavailable.into()
             }
             _ => {
-                tracing::error!(request_id, error = error_chain, "a request failed");
+                tracing::error!(request_id, error = %error_chain, "a request failed");
                 Code::Internal.into()
             }
         }
@@ -90,9 +82,6 @@ impl ResponseError for ApiError {
         }
         if self.status_code() == StatusCode::UNAUTHORIZED {
             answer.insert_header((WWW_AUTHENTICATE, "Bearer"));
-        }
-        if self.hang_up {
-            answer.force_close();
         }
         answer.body(serde_json::to_string(&problem).unwrap_or_default())
     }

@@ -1,20 +1,24 @@
 //! `GET /drift/events`: the log, as pages or, for live views, as a stream.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use actix_web::http::header::{ACCEPT, CACHE_CONTROL};
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use drift_schema::answer::Events;
-use drift_schema::{Code, Problem, Refusal, Scope, Workspace};
+use drift_schema::{Code, Problem, Refusal, Scope};
 use futures_util::Stream;
 use serde::Deserialize;
 
 use super::error::ApiError;
 use super::{State, query};
+use crate::keys::Key;
 
 /// How soon a stream shows what another process stored; its own process wakes it at once.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How long a stream that was woken waits for more to show at once.
+const GATHER: Duration = Duration::from_millis(50);
 /// After this long without an event a comment is sent, so that proxies keep the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -64,12 +68,10 @@ pub(super) async fn list(
             .and_then(|value| value.to_str().ok())
     };
     if !header(ACCEPT).is_some_and(|accept| accept.contains("text/event-stream")) {
-        return Ok(HttpResponse::Ok().json(
-            state
-                .store
-                .events(&key.workspace, after.unwrap_or(0), limit)
-                .await?,
-        ));
+        let page = state
+            .store
+            .events(&key.workspace, after.unwrap_or(0), limit);
+        return Ok(HttpResponse::Ok().json(state.read(page).await?));
     }
     // A browser that reconnects says where it was.
     let resumed = request
@@ -78,9 +80,9 @@ pub(super) async fn list(
         .and_then(|id| id.to_str().ok()?.parse().ok());
     let after = match resumed.or(after) {
         Some(after) => after,
-        None => state.store.head(&key.workspace).await?,
+        None => state.read(state.store.head(&key.workspace)).await?,
     };
-    let stream = follow(state.clone(), key.workspace.clone(), after, limit);
+    let stream = follow(state.clone(), key, after, limit);
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((CACHE_CONTROL, "no-store"))
@@ -89,27 +91,30 @@ pub(super) async fn list(
 
 struct Follow {
     state: Data<State>,
-    workspace: Workspace,
+    key: Arc<Key>,
     after: i64,
     limit: u16,
     commits: tokio::sync::watch::Receiver<u64>,
-    silent: Duration,
+    /// When this stream last said something.
+    spoke: Instant,
+    /// There may be more where the last page came from.
+    full: bool,
 }
 
 fn follow(
     state: Data<State>,
-    workspace: Workspace,
+    key: Arc<Key>,
     after: i64,
     limit: u16,
 ) -> impl Stream<Item = Result<Bytes, ApiError>> {
-    let commits = state.ingest.commits();
     let follow = Follow {
+        commits: state.ingest.commits(),
         state,
-        workspace,
+        key,
         after,
         limit,
-        commits,
-        silent: Duration::ZERO,
+        spoke: Instant::now(),
+        full: true,
     };
     futures_util::stream::unfold(Some(follow), |follow| async {
         let mut follow = follow?;
@@ -123,28 +128,40 @@ fn follow(
 }
 
 impl Follow {
-    /// Waits for something to say. None when the server stops.
+    /// Waits for something to say. None when the server stops, or the key is no longer good.
     async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
         loop {
+            let stop = &self.state.stop;
+            if !self.full {
+                tokio::select! {
+                    () = stop.cancelled() => return Ok(None),
+                    _ = self.commits.changed() => {}
+                    () = tokio::time::sleep(LOOK_AGAIN) => {}
+                }
+                // Under load there is a commit every few milliseconds; what comes meanwhile is shown together.
+                tokio::select! {
+                    () = stop.cancelled() => return Ok(None),
+                    () = tokio::time::sleep(GATHER) => {}
+                }
+            }
+            if stop.is_cancelled() || !self.state.keyring.still_knows(&self.key.id) {
+                return Ok(None);
+            }
             self.commits.mark_unchanged();
             let page = self
                 .state
                 .store
-                .events(&self.workspace, self.after, self.limit)
-                .await?;
+                .events(&self.key.workspace, self.after, self.limit);
+            let page = self.state.read(page).await?;
+            self.full = page.events.len() == usize::from(self.limit);
             if let Some(last) = page.events.last() {
                 self.after = last.position;
-                self.silent = Duration::ZERO;
+                self.spoke = Instant::now();
                 return Ok(Some(frames(&page)));
             }
-            if self.silent >= KEEP_ALIVE {
-                self.silent = Duration::ZERO;
+            if self.spoke.elapsed() >= KEEP_ALIVE {
+                self.spoke = Instant::now();
                 return Ok(Some(Bytes::from_static(b": still here\n\n")));
-            }
-            tokio::select! {
-                () = self.state.stop.cancelled() => return Ok(None),
-                _ = self.commits.changed() => {}
-                () = tokio::time::sleep(LOOK_AGAIN) => self.silent += LOOK_AGAIN,
             }
         }
     }

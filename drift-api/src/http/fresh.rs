@@ -43,5 +43,6 @@ pub(super) async fn list(
     )?;
     let now = Micros::now();
     let since = window.map(|seconds| now.minus_seconds(seconds.into()));
-    Ok(Json(state.store.fresh(&key.workspace, since, now).await?))
+    let fresh = state.store.fresh(&key.workspace, since, now);
+    Ok(Json(state.read(fresh).await?))
 }

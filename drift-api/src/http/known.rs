@@ -29,6 +29,7 @@ pub(super) struct Asked {
         (status = 304, description = "The same as the If-None-Match names"),
         (status = 400, description = "`invalid_query`", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "`missing_key`, `invalid_key`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`insufficient_scope`", body = Problem, content_type = "application/problem+json"),
     ),
     security(("key" = ["ingest", "read"])),
 )]
@@ -43,7 +44,9 @@ pub(super) async fn show(
         &request,
         "service and step are required, and nothing else is known",
     )?;
-    let known = state.store.known(&key.workspace, service, step).await?;
+    let known = state
+        .read(state.store.known(&key.workspace, service, step))
+        .await?;
     let body = serde_json::to_vec(&known).unwrap_or_default();
     let etag = format!("\"{}\"", &hex::encode(Sha256::digest(&body))[..32]);
     let unchanged = has_it(&request, &etag);

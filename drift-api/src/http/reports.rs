@@ -55,10 +55,7 @@ async fn create_one(
     request: &HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let key = state
-        .authorise(request, &[Scope::Ingest])
-        .await
-        .map_err(ApiError::hang_up)?;
+    let key = state.authorise(request, &[Scope::Ingest]).await?;
     let accepts = Accepts {
         media_types: &["application/json"],
         limit: REPORT_BYTES,
@@ -131,10 +128,7 @@ async fn create_lines(
     request: &HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let key = state
-        .authorise(request, &[Scope::Ingest])
-        .await
-        .map_err(ApiError::hang_up)?;
+    let key = state.authorise(request, &[Scope::Ingest]).await?;
     let media_types = &[
         "application/x-ndjson",
         "application/ndjson",

@@ -124,7 +124,9 @@ impl Writer {
             )
             .await;
             match stored {
-                Ok(Err(StoreError::Contended(_))) if tries < 3 => tries += 1,
+                // Also when a connection broke: whether it broke before the commit or after, a report that is stored
+                // twice is found by its id. Several, since all that idle in the pool may have died together.
+                Ok(Err(StoreError::Contended(_) | StoreError::Unavailable(sqlx::Error::Io(_)))) if tries < 5 => tries += 1,
                 Ok(done) => break done,
                 Err(_) => break Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut)),
             }

@@ -1,15 +1,25 @@
 //! Forgetting. A payload gives way to its hash, which the chain covers, so the log stays provable; the counters
 //! stay as they are, unless a whole service is to go. Each erasure is an event itself.
+//!
+//! What is erased cannot be selected any more. Its bytes leave the files when the database reuses their place; a VACUUM
+//! makes it certain.
 
 use std::collections::BTreeSet;
 
 use drift_schema::event::{BatchesExpired, Erasure, ReportsErased, Residue};
-use drift_schema::{Day, Event, Micros, Workspace};
+use drift_schema::{Day, Event, Micros, Service, Step, Workspace};
 
 use super::log::StoredRow;
 use super::session::Session;
-use super::tally::BatchKey;
 use super::{Result, Store};
+
+/// Identity of a batch within a workspace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct BatchKey {
+    day: Day,
+    service: Service,
+    step: Step,
+}
 
 /// How long what is kept. None is for ever.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -20,7 +30,7 @@ pub struct Retention {
     pub report_count: Option<u64>,
     /// Days for which the counters of a day stay.
     pub batch_days: Option<u32>,
-    /// How many batches stay, per workspace: whole days go, oldest first, until no more are left.
+    /// How many batches stay, per workspace: whole days go, oldest first, until no more than these are left. Today stays.
     pub batch_count: Option<u64>,
 }
 
@@ -47,10 +57,13 @@ const BATCH: &str = "
 /// The newest day that is one too many: the oldest that stays is the one after it.
 const NEWEST_DAY_TOO_MANY: &str =
     "SELECT day FROM batches WHERE workspace = $1 ORDER BY day DESC LIMIT 1 OFFSET $2";
+const BATCHES_OF_SERVICE: &str =
+    "SELECT COUNT(*) FROM batches WHERE workspace = $1 AND service = $2";
 const OLDER_BATCHES: &str = "SELECT COUNT(*) FROM batches WHERE workspace = $1 AND day < $2";
 
 impl Store {
-    /// Erases the payloads of the reports that `what` names, in steps, so that ingest goes on in between.
+    /// Erases the payloads of the reports that `what` names, in steps, so that ingest goes on in between. Reports that come in
+    /// meanwhile stay, except those of a service, whose counters go as a whole.
     pub async fn erase(
         &self,
         workspace: &Workspace,
@@ -69,7 +82,8 @@ impl Store {
                     None => return Ok(Erased::default()),
                 }
             }
-            _ => i64::MAX,
+            Erasure::Service { .. } => i64::MAX,
+            Erasure::Key { .. } | Erasure::Age { .. } => self.head(workspace).await?,
         };
         let before = if let Erasure::Age { before } = what {
             before.0
@@ -95,12 +109,12 @@ impl Store {
                 let Some(Event::ReportReceived(report)) = recorded.event else {
                     continue;
                 };
-                let named = match what {
-                    Erasure::Key { key } => report.key == *key,
-                    Erasure::Service { service } => report.service == *service,
-                    Erasure::Age { .. } => true,
-                    Erasure::Count { .. } => row.position <= up_to,
-                };
+                let named = row.position <= up_to
+                    && match what {
+                        Erasure::Key { key } => report.key == *key,
+                        Erasure::Service { service } => report.service == *service,
+                        Erasure::Age { .. } | Erasure::Count { .. } => true,
+                    };
                 if named {
                     let batch = BatchKey {
                         day: row.at.day(),
@@ -111,11 +125,17 @@ impl Store {
                 }
             }
             if !page.is_empty() {
-                erased.reports += self.erase_page(workspace, what, &page, now).await?;
+                self.erase_page(workspace, what, &page, now, &mut erased)
+                    .await?;
             }
             if reached >= up_to {
                 break;
             }
+        }
+        if matches!(what, Erasure::Service { .. }) {
+            // Its counters may have outlived the payloads, which went by age.
+            self.erase_page(workspace, what, &[], now, &mut erased)
+                .await?;
         }
         Ok(erased)
     }
@@ -126,10 +146,11 @@ impl Store {
         what: &Erasure,
         page: &[(i64, String, BatchKey)],
         now: Micros,
-    ) -> Result<u64> {
+        erased: &mut Erased,
+    ) -> Result<()> {
         let mut session = self.db.write().await?;
         let mut head = session.lock_head(workspace).await?;
-        let mut reports = 0;
+        let (mut reports, mut batches) = (0, 0);
         for (position, payload, _) in page {
             let hash = drift_schema::chain::payload_hash(payload);
             reports += session
@@ -140,13 +161,21 @@ impl Store {
                 .await?;
         }
         let mut residue = Vec::new();
-        if !matches!(what, Erasure::Service { .. }) {
+        if let Erasure::Service { service } = what {
+            let params = [workspace.as_str().into(), service.as_str().into()];
+            let row = session.row(BATCHES_OF_SERVICE, params).await?;
+            batches = row
+                .map(|row| row.get::<i64>(0))
+                .transpose()?
+                .unwrap_or(0)
+                .unsigned_abs();
+        } else {
             let touched: BTreeSet<&BatchKey> = page.iter().map(|(_, _, batch)| batch).collect();
             for batch in touched {
                 residue.extend(session.residue(workspace, batch).await?);
             }
         }
-        if reports > 0 {
+        if reports + batches > 0 {
             let event = Event::ReportsErased(ReportsErased {
                 reason: what.clone(),
                 reports,
@@ -155,7 +184,9 @@ impl Store {
             session.append(workspace, &mut head, event, now).await?;
         }
         session.commit().await?;
-        Ok(reports)
+        erased.reports += reports;
+        erased.batches += batches;
+        Ok(())
     }
 
     /// Applies the retention to every workspace.
@@ -189,6 +220,9 @@ impl Store {
         rules: &Retention,
         now: Micros,
     ) -> Result<u64> {
+        if rules.batch_days.is_none() && rules.batch_count.is_none() {
+            return Ok(0);
+        }
         let mut session = self.db.write().await?;
         let mut head = session.lock_head(workspace).await?;
         let mut before: Option<Day> = rules
@@ -207,7 +241,10 @@ impl Store {
                 before = before.max(day.0.succ_opt().map(Day));
             }
         }
-        let Some(before) = before else { return Ok(0) };
+        // Today is still being counted.
+        let Some(before) = before.map(|day| day.min(now.day())) else {
+            return Ok(0);
+        };
         let row = session
             .row(
                 OLDER_BATCHES,

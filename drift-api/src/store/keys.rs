@@ -36,6 +36,7 @@ const KEYS: &str = "
     SELECT keys.key, workspace, name, scopes, hash, rate, created_at, revoked_at, used_at
     FROM keys LEFT JOIN key_uses ON key_uses.key = keys.key ORDER BY created_at, keys.key";
 const KEY: &str = "SELECT workspace, name, scopes, rate, revoked_at FROM keys WHERE key = $1";
+const ANY_KEY: &str = "SELECT key FROM keys LIMIT 1";
 const USED: &str = "
     INSERT INTO key_uses (key, used_at) VALUES ($1, $2)
     ON CONFLICT (key) DO UPDATE SET used_at = excluded.used_at WHERE key_uses.used_at < excluded.used_at";
@@ -48,6 +49,31 @@ impl Store {
             .append(workspace, &mut head, created(new), now)
             .await?;
         Ok(session.commit().await?)
+    }
+
+    /// Issues keys where there are none at all, and says whether it did. `keep` runs before the commit, so that nobody's
+    /// keys are in force and in no hand; of several processes that start at once only one comes that far.
+    pub async fn create_first_keys(
+        &self,
+        workspace: &Workspace,
+        new: Vec<NewKey>,
+        now: Micros,
+        keep: impl FnOnce() -> Result<()>,
+    ) -> Result<bool> {
+        let mut session = self.db.write().await?;
+        let mut head = session.lock_head(workspace).await?;
+        if session.row(ANY_KEY, []).await?.is_some() {
+            session.roll_back().await?;
+            return Ok(false);
+        }
+        for key in new {
+            session
+                .append(workspace, &mut head, created(key), now)
+                .await?;
+        }
+        keep()?;
+        session.commit().await?;
+        Ok(true)
     }
 
     /// Stops a key at a moment. Revoking one that is stopped already changes nothing, unless it is to stop earlier.

@@ -1,6 +1,9 @@
 //! Appending to the log. The head row of a workspace is the lock that makes its positions free of gaps and ordered
 //! by commit: whoever holds it is the only writer, so a reader that has seen position n never finds n - 1 later.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use drift_schema::chain::{self, Covered, Link};
 use drift_schema::{Event, Micros, Recorded, Workspace};
 use uuid::Uuid;
@@ -9,6 +12,7 @@ use super::bulk::NewRow;
 use super::session::{Row, Session};
 use super::{Result, StoreError};
 
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Head {
     pub(super) position: i64,
     pub(super) hash: Link,
@@ -21,32 +25,40 @@ const HEAD: &str = "SELECT position, hash FROM event_heads WHERE workspace = $1"
 const NEW_HEAD: &str = "INSERT INTO event_heads (workspace, position, hash) VALUES ($1, 0, $2) ON CONFLICT (workspace) DO NOTHING";
 const MOVE_HEAD: &str = "UPDATE event_heads SET position = $2, hash = $3 WHERE workspace = $1";
 
+/// The same, with the parameters in the order of their places, for a text that follows another.
+pub(super) const SQLITE_MOVE_HEAD: &str =
+    "UPDATE event_heads SET position = ?, hash = ? WHERE workspace = ?";
+
+/// Where our last flush left the logs of the workspaces. A guess: other processes write too.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Heads(Arc<Mutex<HashMap<Workspace, Head>>>);
+
+impl Heads {
+    pub(super) fn get(&self, workspace: &Workspace) -> Option<Head> {
+        self.lock().get(workspace).copied()
+    }
+
+    pub(super) fn set(&self, workspace: &Workspace, head: Head) {
+        self.lock().insert(workspace.clone(), head);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Workspace, Head>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// An event in its stored form, before it has a place in the log.
-pub(super) struct Sealed {
+pub(super) struct Sealed<'a> {
     pub(super) kind: &'static str,
     pub(super) version: i32,
     pub(super) report_id: Option<Uuid>,
-    pub(super) payload: String,
+    pub(super) payload: &'a str,
     pub(super) payload_hash: Link,
-}
-
-impl Sealed {
-    pub(super) fn new(event: &Event, report_id: Option<Uuid>) -> Result<Self> {
-        let payload = event.encode().map_err(StoreError::Unwritable)?;
-        let payload_hash = chain::payload_hash(&payload);
-        Ok(Self {
-            kind: event.kind(),
-            version: event.version(),
-            report_id,
-            payload,
-            payload_hash,
-        })
-    }
 }
 
 impl Head {
     /// Gives the next place to an event and moves on to it.
-    pub(super) fn take(&mut self, event: Sealed, at: Micros) -> NewRow {
+    pub(super) fn take<'a>(&mut self, event: Sealed<'a>, at: Micros) -> NewRow<'a> {
         let Sealed {
             kind,
             version,
@@ -141,7 +153,15 @@ impl Session {
         event: Event,
         at: Micros,
     ) -> Result<Recorded> {
-        let row = head.take(Sealed::new(&event, None)?, at);
+        let payload = event.encode().map_err(StoreError::Unwritable)?;
+        let sealed = Sealed {
+            kind: event.kind(),
+            version: event.version(),
+            report_id: None,
+            payload: &payload,
+            payload_hash: chain::payload_hash(&payload),
+        };
+        let row = head.take(sealed, at);
         let recorded = Recorded {
             position: row.position,
             at,

@@ -6,7 +6,7 @@ use drift_schema::{Event, Recorded, Workspace};
 
 use super::Result;
 use super::session::Session;
-use super::tally::Tallies;
+use super::tally::{Tallies, Tally};
 
 const KEEP_RESIDUE: &str = "
     INSERT INTO batches (workspace, day, service, step, count, first_seen, last_seen, last_position, fresh, screenshot_ref)
@@ -35,9 +35,8 @@ impl Session {
         let scope = workspace.as_str();
         match event {
             Event::ReportReceived(report) => {
-                let mut tally = Tallies::default();
-                tally.add(recorded.position, recorded.at, report);
-                self.count_up(scope, &tally).await?;
+                self.count_up(scope, &[Tally::one(recorded.position, recorded.at, report)])
+                    .await?;
             }
             Event::ReportsErased(erased) => {
                 if let Erasure::Service { service } = &erased.reason {
@@ -119,18 +118,20 @@ impl Projector {
         &mut self,
         session: &mut Session,
         workspace: &Workspace,
-        recorded: &Recorded,
+        recorded: Recorded,
     ) -> Result<()> {
-        match &recorded.event {
+        match recorded.event {
             Some(Event::ReportReceived(report)) => {
                 self.reports.add(recorded.position, recorded.at, report);
                 if self.reports.len() >= Self::MOST {
                     self.flush(session, workspace).await?;
                 }
             }
-            _ => {
+            // Erased: nothing to do, and nothing to keep the order of.
+            None => {}
+            Some(_) => {
                 self.flush(session, workspace).await?;
-                session.project(workspace, recorded).await?;
+                session.project(workspace, &recorded).await?;
             }
         }
         Ok(())
@@ -141,11 +142,11 @@ impl Projector {
         session: &mut Session,
         workspace: &Workspace,
     ) -> Result<()> {
-        if !self.reports.is_empty() {
-            session
-                .count_up(workspace.as_str(), &self.reports.take())
-                .await?;
+        let tallies = self.reports.all();
+        if !tallies.is_empty() {
+            session.count_up(workspace.as_str(), &tallies).await?;
         }
+        self.reports.clear();
         Ok(())
     }
 }

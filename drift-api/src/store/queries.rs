@@ -29,6 +29,8 @@ const BATCHES_OF_SERVICE: &str = "
     ORDER BY day DESC, service DESC, step DESC LIMIT $5";
 const HEAD: &str = "SELECT position FROM event_heads WHERE workspace = $1";
 
+const KEY_CREATED: &str = "key-created";
+
 /// Place in the list of batches, newest day first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchCursor {
@@ -256,13 +258,20 @@ fn batch(row: &Row) -> Result<Batch> {
 
 fn logged(row: StoredRow) -> Result<LoggedEvent> {
     let data = row.payload.as_deref().map(serde_json::from_str).transpose();
+    let mut data: Option<serde_json::Value> = data.map_err(StoreError::Unwritable)?;
+    // Nobody who may read the log needs to recognise a key. The link in `hash` is over the payload as it is stored.
+    if row.kind == KEY_CREATED
+        && let Some(serde_json::Value::Object(fields)) = &mut data
+    {
+        fields.remove("hash");
+    }
     Ok(LoggedEvent {
         position: row.position,
         recorded_at: row.at,
         kind: row.kind,
         version: row.version,
         report_id: row.report_id,
-        data: data.map_err(StoreError::Unwritable)?,
+        data,
         hash: hex::encode(row.hash),
     })
 }

@@ -2,12 +2,12 @@
 //! lock; what differs is then mended a few rows at a time, each time under the lock and after the shadows have
 //! caught up with what came in meanwhile.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use drift_schema::Workspace;
 
 use super::projection::Projector;
-use super::replay::{Walk, decoded};
+use super::replay::Walk;
 use super::session::Session;
 use super::verify::Verified;
 use super::{Result, Store, StoreError};
@@ -61,12 +61,16 @@ impl Store {
             );
             return Err(StoreError::Refused(text));
         }
-        let mut reached: HashMap<&Workspace, i64> = verified
+        // In order, so that two rebuilds at once take the locks one after the other.
+        let mut reached: BTreeMap<&Workspace, i64> = verified
             .iter()
             .map(|one| (&one.workspace, one.events))
             .collect();
-        let batches: i64 = verified.iter().map(|one| one.differing_batches).sum();
-        let keys: i64 = verified.iter().map(|one| one.differing_keys).sum();
+        let batches: i64 = verified
+            .iter()
+            .filter_map(|one| one.differing_batches)
+            .sum();
+        let keys: i64 = verified.iter().filter_map(|one| one.differing_keys).sum();
         let [drop_batches, put_batches, drop_keys, put_keys] = if database.is_sqlite() {
             SQLITE_MEND
         } else {
@@ -92,8 +96,8 @@ impl Store {
         let done = verified.into_iter().map(|one| Rebuilt {
             workspace: one.workspace,
             events: one.events,
-            mended_batches: one.differing_batches,
-            mended_keys: one.differing_keys,
+            mended_batches: one.differing_batches.unwrap_or(0),
+            mended_keys: one.differing_keys.unwrap_or(0),
         });
         Ok(done.collect())
     }
@@ -114,8 +118,8 @@ impl Session {
             if page.is_empty() {
                 break;
             }
-            for recorded in decoded(&page)? {
-                projector.feed(self, workspace, &recorded).await?;
+            for row in &page {
+                projector.feed(self, workspace, row.decode()?).await?;
             }
         }
         projector.flush(self, workspace).await?;

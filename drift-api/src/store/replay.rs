@@ -1,14 +1,24 @@
 //! Reading a log from one end to the other while checking its chain: what `verify`, `rebuild` and `export` share.
 
 use drift_schema::chain::Link;
-use drift_schema::{Recorded, Workspace};
+use drift_schema::{Event, Workspace};
 
+use super::Result;
 use super::log::{Head, NEXT_EVENTS, StoredRow};
 use super::session::Session;
-use super::{Result, StoreError};
 
 /// Rows per statement: large enough to amortise it, small enough to hold.
 const PAGE: i64 = 2_000;
+
+/// The workspaces that have a log, or the head of one: a head row that was taken away must not hide a log. The recursion
+/// hops along the index, from one workspace to the next.
+pub(super) const LOGS: &str = "
+    WITH RECURSIVE logged (workspace) AS (
+        SELECT MIN(workspace) FROM events
+        UNION ALL
+        SELECT (SELECT MIN(workspace) FROM events WHERE workspace > logged.workspace) FROM logged WHERE workspace IS NOT NULL
+    )
+    SELECT workspace FROM logged WHERE workspace IS NOT NULL UNION SELECT workspace FROM event_heads ORDER BY workspace";
 
 /// Where a chain stops being what it should.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -39,45 +49,54 @@ impl Walk {
         session: &mut Session,
         workspace: &Workspace,
     ) -> Result<Vec<StoredRow>> {
-        let rows = session
-            .rows(
-                NEXT_EVENTS,
-                [workspace.as_str().into(), self.position.into(), PAGE.into()],
-            )
-            .await?;
-        let page = rows
-            .iter()
-            .map(StoredRow::read)
-            .collect::<Result<Vec<_>>>()?;
-        for row in &page {
-            self.step(row);
+        loop {
+            let params = [workspace.as_str().into(), self.position.into(), PAGE.into()];
+            let rows = session.rows(NEXT_EVENTS, params).await?;
+            let mut page = Vec::with_capacity(rows.len());
+            for row in &rows {
+                match StoredRow::read(row) {
+                    Ok(row) => {
+                        self.step(&row);
+                        page.push(row);
+                    }
+                    Err(_) => {
+                        self.position = row.get(0)?;
+                        self.break_at(self.position, "a column does not read");
+                    }
+                }
+            }
+            if rows.is_empty() || !page.is_empty() {
+                return Ok(page);
+            }
         }
-        Ok(page)
     }
 
-    /// Checks one row against the one before, and moves on to it. The first break is the one that is kept.
+    /// The first break is the one that is kept: what comes after it proves nothing.
+    pub(super) fn break_at(&mut self, position: i64, what: &'static str) {
+        self.broken.get_or_insert(Break { position, what });
+    }
+
+    /// Checks one row against the one before, and moves on to it.
     pub(super) fn step(&mut self, row: &StoredRow) {
-        if self.broken.is_none() {
-            self.broken = self.look_at(row);
+        if let (None, Some(what)) = (&self.broken, self.look_at(row)) {
+            self.break_at(row.position, what);
         }
         self.position = row.position;
         self.hash = row.hash;
     }
 
-    fn look_at(&self, row: &StoredRow) -> Option<Break> {
-        let what = if row.position != self.position + 1 {
-            "events are missing before this one"
+    fn look_at(&self, row: &StoredRow) -> Option<&'static str> {
+        if row.position != self.position + 1 {
+            Some("events are missing before this one")
         } else if row.payload.is_none() && row.payload_hash.is_none() {
-            "the payload is gone without leaving its hash"
+            Some("the payload is gone without leaving its hash")
         } else if row.expected_link(&self.hash) != row.hash {
-            "the event is not the one that the chain was made over"
+            Some("the event is not the one that the chain was made over")
+        } else if row.payload.is_none() && row.kind != Event::KINDS[0].0 {
+            Some("the payload is gone, though it is not that of a report")
         } else {
-            return None;
-        };
-        Some(Break {
-            position: row.position,
-            what,
-        })
+            None
+        }
     }
 
     /// To be asked at the end of the log: is the head row where the last event is?
@@ -96,9 +115,4 @@ impl Walk {
         };
         Some(Break { position, what })
     }
-}
-
-/// Decodes for projecting. An erased payload has nothing to decode.
-pub(super) fn decoded(rows: &[StoredRow]) -> Result<Vec<Recorded>, StoreError> {
-    rows.iter().map(StoredRow::decode).collect()
 }

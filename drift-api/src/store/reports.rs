@@ -1,15 +1,18 @@
 //! Storing reports, many at a time. The caller (ingest's group commit) brings them sealed: the JSON is written
 //! and hashed before the lock is taken, so that the transaction is short.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use drift_schema::event::ReportReceived;
-use drift_schema::{Day, Event, Micros, Workspace};
+use drift_schema::{Day, Event, Micros, Workspace, chain};
 use uuid::Uuid;
 
-use super::log::Sealed;
+use super::bulk::{Flush, Flushed, NewRow};
+use super::log::{Head, Sealed};
 use super::session::Session;
-use super::tally::{BatchKey, Tallies};
+use super::tally::{self, Tally};
 use super::{Result, Store, StoreError};
 
 /// A report that passed the door, ready to be stored.
@@ -17,20 +20,13 @@ pub struct Incoming {
     report_id: Uuid,
     report: ReportReceived,
     payload: String,
-    payload_hash: drift_schema::chain::Link,
+    payload_hash: chain::Link,
 }
 
 impl Incoming {
     pub fn new(report_id: Uuid, report: ReportReceived) -> Result<Self> {
-        let event = Event::ReportReceived(report);
-        let Sealed {
-            payload,
-            payload_hash,
-            ..
-        } = Sealed::new(&event, Some(report_id))?;
-        let Event::ReportReceived(report) = event else {
-            unreachable!("made five lines above")
-        };
+        let payload = serde_json::to_string(&report).map_err(StoreError::Unwritable)?;
+        let payload_hash = chain::payload_hash(&payload);
         Ok(Self {
             report_id,
             report,
@@ -47,13 +43,13 @@ impl Incoming {
         &self.report
     }
 
-    fn sealed(&self) -> Sealed {
+    fn sealed(&self) -> Sealed<'_> {
         const KIND: (&str, i32) = Event::KINDS[0];
         Sealed {
             kind: KIND.0,
             version: KIND.1,
             report_id: Some(self.report_id),
-            payload: self.payload.clone(),
+            payload: &self.payload,
             payload_hash: self.payload_hash,
         }
     }
@@ -88,100 +84,202 @@ pub struct Stored {
 struct Earlier<'a> {
     day: Day,
     /// None where the payload was erased: then the id alone decides.
-    report: Option<std::borrow::Cow<'a, ReportReceived>>,
+    report: Option<Cow<'a, ReportReceived>>,
+}
+
+impl Earlier<'_> {
+    fn is(&self, report: &ReportReceived) -> bool {
+        self.report
+            .as_ref()
+            .is_none_or(|earlier| earlier.same_content(report))
+    }
 }
 
 const COUNT_OF: &str =
     "SELECT count FROM batches WHERE workspace = $1 AND day = $2 AND service = $3 AND step = $4";
 
 impl Store {
-    /// Stores reports in one transaction and answers each, in order. On an error none is stored, or (when the connection broke
-    /// during the commit) it is not known; sending the same ids again is safe either way.
+    /// Stores reports in one transaction and answers each, in order. On an error none is stored, or (when the connection
+    /// broke during the commit) it is not known; sending the same ids again is safe either way.
     pub async fn record_reports(
         &self,
         workspace: &Workspace,
         incoming: &[Incoming],
         now: Micros,
     ) -> Result<Stored> {
-        // Nearly always no report was here before, and then asking first would be for nothing.
-        if let Some(stored) = self.try_record(workspace, incoming, now, false).await? {
-            return Ok(stored);
+        match self.record_at_known_head(workspace, incoming, now).await? {
+            Attempt::Stored(stored) => return Ok(stored),
+            Attempt::Repeated => {}
+            // Nearly always no report was here before, and then asking first would be for nothing.
+            Attempt::HeadMoved => {
+                let attempt = self.record_locked(workspace, incoming, now, false).await?;
+                if let Attempt::Stored(stored) = attempt {
+                    return Ok(stored);
+                }
+            }
         }
-        self.try_record(workspace, incoming, now, true)
-            .await?
-            .ok_or_else(|| {
-                StoreError::Refused(
-                    "a report appeared in the log under the lock that keeps others out".to_owned(),
-                )
-            })
+        match self.record_locked(workspace, incoming, now, true).await? {
+            Attempt::Stored(stored) => Ok(stored),
+            _ => Err(StoreError::Refused(
+                "a report appeared in the log under the lock that keeps others out".to_owned(),
+            )),
+        }
     }
 
-    /// None if `ask_first` is needed: the log had one of the reports already.
-    async fn try_record(
+    /// On Postgres, as long as no other process writes, the head is where our last flush left it. Then one statement does
+    /// all, and checks that guess; a round trip instead of four.
+    async fn record_at_known_head(
+        &self,
+        workspace: &Workspace,
+        incoming: &[Incoming],
+        now: Micros,
+    ) -> Result<Attempt> {
+        let Some(head) = self.heads.get(workspace) else {
+            return Ok(Attempt::HeadMoved);
+        };
+        let plan = Plan::new(incoming, HashMap::new(), head, now);
+        if plan.rows.len() < incoming.len() {
+            // The same report twice in this very group: to be looked up in peace.
+            return Ok(Attempt::Repeated);
+        }
+        let flush = plan.flush();
+        let flushed = self.db.flush_at_once(workspace.as_str(), &flush).await?;
+        let attempt = plan.conclude(&flush, flushed);
+        if let Attempt::Stored(_) = attempt {
+            self.heads.set(workspace, plan.head);
+        }
+        Ok(attempt)
+    }
+
+    async fn record_locked(
         &self,
         workspace: &Workspace,
         incoming: &[Incoming],
         now: Micros,
         ask_first: bool,
-    ) -> Result<Option<Stored>> {
+    ) -> Result<Attempt> {
         let mut session = self.db.write().await?;
-        let mut head = session.lock_head(workspace).await?;
-        let mut earlier = if ask_first {
+        let head = session.lock_head(workspace).await?;
+        let earlier = if ask_first {
             session.earlier(workspace, incoming).await?
         } else {
             HashMap::new()
         };
-
-        let mut rows = Vec::with_capacity(incoming.len());
-        let mut tallies = Tallies::default();
-        let mut outcomes = Vec::with_capacity(incoming.len());
-        for one in incoming {
-            let outcome = match earlier.get(&one.report_id) {
-                Some(Earlier { day, report })
-                    if report
-                        .as_ref()
-                        .is_none_or(|report| report.same_content(&one.report)) =>
-                {
-                    Outcome::Duplicate {
-                        day: *day,
-                        count: 0,
-                    }
-                }
-                Some(_) => Outcome::Conflict,
-                None => {
-                    rows.push(head.take(one.sealed(), now));
-                    tallies.add(head.position, now, &one.report);
-                    let this = Earlier {
-                        day: now.day(),
-                        report: Some(std::borrow::Cow::Borrowed(&one.report)),
-                    };
-                    earlier.insert(one.report_id, this);
-                    Outcome::Accepted {
-                        day: now.day(),
-                        count: 0,
-                    }
-                }
-            };
-            outcomes.push(outcome);
-        }
-
-        let mut counts = HashMap::new();
-        if !rows.is_empty() {
-            if session.insert_events(workspace.as_str(), &rows).await? != rows.len() as u64 {
-                session.roll_back().await?;
-                return Ok(None);
-            }
-            counts = session.count_up(workspace.as_str(), &tallies).await?;
-            session.move_head(workspace, &head).await?;
-        }
+        let plan = Plan::new(incoming, earlier, head, now);
+        let flush = plan.flush();
+        let flushed = session.flush(workspace.as_str(), &flush).await?;
+        let mut attempt = plan.conclude(&flush, flushed);
+        let Attempt::Stored(stored) = &mut attempt else {
+            session.roll_back().await?;
+            return Ok(attempt);
+        };
         session
-            .number(workspace, incoming, &mut outcomes, &tallies, counts)
+            .number_duplicates(workspace, incoming, &mut stored.outcomes)
             .await?;
         session.commit().await?;
-        Ok(Some(Stored {
+        if !self.db.is_sqlite() {
+            self.heads.set(workspace, plan.head);
+        }
+        Ok(attempt)
+    }
+}
+
+enum Attempt {
+    Stored(Stored),
+    /// The log has one of the reports already, or the group has one twice.
+    Repeated,
+    /// The head is not where we thought it was.
+    HeadMoved,
+}
+
+/// What a group of reports will do to the log that ends at a head: who is new, in which place. Pure.
+struct Plan<'a> {
+    rows: Vec<NewRow<'a>>,
+    /// Each new report alone, with its place in the group; sorted by batch.
+    single: Vec<(Tally<'a>, usize)>,
+    outcomes: Vec<Outcome>,
+    /// The end of the log before and after.
+    from: Head,
+    head: Head,
+    today: Day,
+}
+
+impl<'a> Plan<'a> {
+    fn new(
+        incoming: &'a [Incoming],
+        mut earlier: HashMap<Uuid, Earlier<'a>>,
+        mut head: Head,
+        now: Micros,
+    ) -> Self {
+        let (today, from) = (now.day(), head);
+        let mut rows = Vec::with_capacity(incoming.len());
+        let mut single = Vec::with_capacity(incoming.len());
+        let mut outcomes = Vec::with_capacity(incoming.len());
+        earlier.reserve(incoming.len());
+        for (place, one) in incoming.iter().enumerate() {
+            outcomes.push(match earlier.entry(one.report_id) {
+                Entry::Vacant(new) => {
+                    new.insert(Earlier {
+                        day: today,
+                        report: Some(Cow::Borrowed(&one.report)),
+                    });
+                    rows.push(head.take(one.sealed(), now));
+                    single.push((Tally::one(head.position, now, &one.report), place));
+                    Outcome::Accepted {
+                        day: today,
+                        count: 0,
+                    }
+                }
+                Entry::Occupied(known) if known.get().is(&one.report) => Outcome::Duplicate {
+                    day: known.get().day,
+                    count: 0,
+                },
+                Entry::Occupied(_) => Outcome::Conflict,
+            });
+        }
+        // Stable: within a batch the reports stay in their order.
+        single.sort_by_key(|(tally, _)| tally.batch());
+        Self {
+            rows,
+            single,
             outcomes,
-            position: head.position,
-        }))
+            from,
+            head,
+            today,
+        }
+    }
+
+    fn flush(&self) -> Flush<'_> {
+        Flush {
+            from: self.from,
+            rows: &self.rows,
+            tallies: tally::fold(self.single.iter().map(|(tally, _)| *tally)),
+        }
+    }
+
+    /// Numbers the new reports as if each had come alone, one after the other.
+    fn conclude(&self, flush: &Flush<'_>, flushed: Flushed) -> Attempt {
+        let counts = match flushed {
+            Flushed::Counts(counts) => counts,
+            Flushed::Repeated => return Attempt::Repeated,
+            Flushed::HeadMoved => return Attempt::HeadMoved,
+        };
+        let mut outcomes = self.outcomes.clone();
+        let numbers = flush
+            .tallies
+            .iter()
+            .zip(&counts)
+            .flat_map(|(tally, count)| count - tally.count + 1..=*count);
+        for ((_, place), count) in self.single.iter().zip(numbers) {
+            outcomes[*place] = Outcome::Accepted {
+                day: self.today,
+                count,
+            };
+        }
+        Attempt::Stored(Stored {
+            outcomes,
+            position: self.head.position,
+        })
     }
 }
 
@@ -200,7 +298,7 @@ impl Session {
                 .map(|payload| Event::decode(&kind, version, &payload))
                 .transpose()?
             {
-                Some(Event::ReportReceived(report)) => Some(std::borrow::Cow::Owned(report)),
+                Some(Event::ReportReceived(report)) => Some(Cow::Owned(report)),
                 _ => None,
             };
             earlier.insert(
@@ -214,56 +312,39 @@ impl Session {
         Ok(earlier)
     }
 
-    /// Puts the counts into the outcomes: a new report is numbered as if it had come alone, one after the other.
-    async fn number(
+    /// Looks up the counts of the batches that duplicates were counted in.
+    async fn number_duplicates(
         &mut self,
         workspace: &Workspace,
         incoming: &[Incoming],
         outcomes: &mut [Outcome],
-        tallies: &Tallies,
-        mut counts: HashMap<BatchKey, i64>,
     ) -> Result<()> {
-        let mut next: HashMap<BatchKey, i64> = tallies
-            .iter()
-            .filter_map(|(key, tally)| Some((key.clone(), counts.get(key)? - tally.count)))
-            .collect();
+        let mut counts = HashMap::new();
         for (one, outcome) in incoming.iter().zip(outcomes) {
-            let key = |day: Day| BatchKey {
-                day,
-                service: one.report.service.clone(),
-                step: one.report.step.clone(),
+            let Outcome::Duplicate { day, count } = outcome else {
+                continue;
             };
-            match outcome {
-                Outcome::Conflict => {}
-                Outcome::Accepted { day, count } => {
-                    let number = next.entry(key(*day)).or_insert(0);
-                    *number += 1;
-                    *count = *number;
+            let batch = (*day, &one.report.service, &one.report.step);
+            *count = match counts.get(&batch) {
+                Some(count) => *count,
+                None => {
+                    let params = [
+                        workspace.as_str().into(),
+                        day.to_string().into(),
+                        batch.1.as_str().into(),
+                        batch.2.as_str().into(),
+                    ];
+                    // A batch that retention took away counts nothing any more.
+                    let found = self
+                        .row(COUNT_OF, params)
+                        .await?
+                        .map(|row| row.get(0))
+                        .transpose()?
+                        .unwrap_or(0);
+                    counts.insert(batch, found);
+                    found
                 }
-                Outcome::Duplicate { day, count } => {
-                    let key = key(*day);
-                    *count = match counts.get(&key) {
-                        Some(count) => *count,
-                        None => {
-                            let params = [
-                                workspace.as_str().into(),
-                                key.day.to_string().into(),
-                                key.service.as_str().into(),
-                                key.step.as_str().into(),
-                            ];
-                            // A batch that retention took away counts nothing any more.
-                            let found = self
-                                .row(COUNT_OF, params)
-                                .await?
-                                .map(|row| row.get(0))
-                                .transpose()?
-                                .unwrap_or(0);
-                            counts.insert(key, found);
-                            found
-                        }
-                    };
-                }
-            }
+            };
         }
         Ok(())
     }

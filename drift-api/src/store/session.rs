@@ -18,14 +18,12 @@ use super::DatabaseUrl;
 /// How long a request waits for a free connection, or for a database that does not answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// Writers do not disturb readers and the other way round: each has connections of its own.
 #[derive(Clone)]
 pub(crate) enum Database {
-    Postgres(PgPool),
+    Postgres { write: PgPool, read: PgPool },
     /// One connection writes, so that writers queue here and not in SQLite's busy loop.
-    Sqlite {
-        write: SqlitePool,
-        read: SqlitePool,
-    },
+    Sqlite { write: SqlitePool, read: SqlitePool },
 }
 
 impl Database {
@@ -33,16 +31,17 @@ impl Database {
     pub(crate) fn open(url: &DatabaseUrl) -> sqlx::Result<Self> {
         match url {
             DatabaseUrl::Postgres(url) => {
-                let options: PgConnectOptions =
-                    secrecy::ExposeSecret::expose_secret(url).parse()?;
+                let options: PgConnectOptions = secrecy::ExposeSecret::expose_secret(url).parse()?;
                 let options = options
                     .disable_statement_logging()
                     .options([("timezone", "UTC")]);
-                let pool = PgPoolOptions::new()
-                    .max_connections(10)
-                    .acquire_timeout(PATIENCE)
-                    .connect_lazy_with(options);
-                Ok(Self::Postgres(pool))
+                let pool = |size| PgPoolOptions::new().max_connections(size).acquire_timeout(PATIENCE);
+                // Writers try again when a connection has died meanwhile, so they need not ask it first.
+                let write = pool(4).test_before_acquire(false);
+                Ok(Self::Postgres {
+                    write: write.connect_lazy_with(options.clone()),
+                    read: pool(6).connect_lazy_with(options),
+                })
             }
             DatabaseUrl::Sqlite(path) => {
                 let options = SqliteConnectOptions::new()
@@ -52,14 +51,17 @@ impl Database {
                     .synchronous(SqliteSynchronous::Full)
                     .busy_timeout(Duration::from_secs(10))
                     .foreign_keys(false)
-                    .statement_cache_capacity(200)
+                    .statement_cache_capacity(400)
                     .pragma("cache_size", "-16000")
+                    // Checkpoints every 32 MB instead of 4: the pages of the counters are written over and over.
+                    .pragma("wal_autocheckpoint", "8000")
                     .pragma("temp_store", "FILE")
                     .disable_statement_logging();
                 let pool = |size| {
                     SqlitePoolOptions::new()
                         .max_connections(size)
                         .acquire_timeout(PATIENCE)
+                        .test_before_acquire(false)
                 };
                 Ok(Self::Sqlite {
                     write: pool(1).connect_lazy_with(options.clone()),
@@ -76,13 +78,17 @@ impl Database {
     /// The same database through one connection of its own, for work with temporary tables.
     pub(crate) fn alone(&self) -> Self {
         match self {
-            Self::Postgres(pool) => {
+            Self::Postgres { write, .. } => {
                 let one = PgPoolOptions::new()
                     .max_connections(1)
                     .acquire_timeout(PATIENCE)
                     .idle_timeout(None)
                     .max_lifetime(None);
-                Self::Postgres(one.connect_lazy_with((*pool.connect_options()).clone()))
+                let both = one.connect_lazy_with((*write.connect_options()).clone());
+                Self::Postgres {
+                    write: both.clone(),
+                    read: both,
+                }
             }
             Self::Sqlite { write, .. } => {
                 let one = SqlitePoolOptions::new()
@@ -101,7 +107,10 @@ impl Database {
 
     pub(crate) async fn close(&self) {
         match self {
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres { write, read } => {
+                read.close().await;
+                write.close().await;
+            }
             Self::Sqlite { write, read } => {
                 read.close().await;
                 write.close().await;
@@ -112,8 +121,9 @@ impl Database {
     /// A transaction that writes. On SQLite it takes the write lock now: a deferred one can fail when it first writes.
     pub(crate) async fn write(&self) -> sqlx::Result<Session> {
         Ok(Session(match self {
-            Self::Postgres(pool) => Kind::Postgres(
-                pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED")
+            Self::Postgres { write, .. } => Kind::Postgres(
+                write
+                    .begin_with("BEGIN ISOLATION LEVEL READ COMMITTED")
                     .await?,
             ),
             Self::Sqlite { write, .. } => Kind::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
@@ -123,8 +133,8 @@ impl Database {
     /// A transaction that sees the log and all tables as of one moment, and holds up nobody.
     pub(crate) async fn snapshot(&self) -> sqlx::Result<Session> {
         Ok(Session(match self {
-            Self::Postgres(pool) => Kind::Postgres(
-                pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ")
+            Self::Postgres { read, .. } => Kind::Postgres(
+                read.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ")
                     .await?,
             ),
             Self::Sqlite { read, .. } => Kind::Sqlite(read.begin_with("BEGIN DEFERRED").await?),
@@ -138,8 +148,8 @@ impl Database {
         params: [Param; N],
     ) -> sqlx::Result<Vec<Row>> {
         match self {
-            Self::Postgres(pool) => Ok(pg(sql, params)
-                .fetch_all(pool)
+            Self::Postgres { read, .. } => Ok(pg(sql, params)
+                .fetch_all(read)
                 .await?
                 .into_iter()
                 .map(Row::Postgres)

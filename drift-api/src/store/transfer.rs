@@ -4,14 +4,15 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use drift_schema::chain::{self, Link};
-use drift_schema::{Micros, Workspace};
+use drift_schema::{Event, Micros, Workspace};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt};
 use uuid::Uuid;
 
+use super::bulk::NewRow;
 use super::log::{Head, StoredRow};
 use super::projection::Projector;
-use super::replay::Walk;
+use super::replay::{LOGS, Walk};
 use super::session::Session;
 use super::{Result, Store, StoreError};
 
@@ -36,6 +37,20 @@ struct Line {
     hash: String,
 }
 
+/// The last line: without it nobody would miss the end of a file that was cut off.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Last {
+    end: End,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct End {
+    /// Lines before this one.
+    events: u64,
+}
+
 /// What an import brought in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Imported {
@@ -43,21 +58,19 @@ pub struct Imported {
     pub events: u64,
 }
 
-const WORKSPACES: &str = "SELECT workspace FROM event_heads ORDER BY workspace";
 const ANY_EVENT: &str = "SELECT position FROM events LIMIT 1";
-const INSERT: &str = "
-    INSERT INTO events (workspace, position, recorded_at, kind, version, payload, hash) VALUES ($1, $2, $3, $4, $5, $6, $7)";
-const INSERT_REPORT: &str = "
-    INSERT INTO events (workspace, position, recorded_at, kind, version, payload, hash, report_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 const INSERT_ERASED: &str = "
     INSERT INTO events (workspace, position, recorded_at, kind, version, payload_hash, hash, report_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+/// Rows per statement of an import.
+const TOGETHER: usize = 500;
 
 impl Store {
     /// Writes every workspace's log, as of one moment. Answers how many events that were.
     pub async fn export(&self, out: &mut (impl AsyncWrite + Unpin)) -> Result<u64> {
         let mut session = self.db.snapshot().await?;
         let mut events = 0;
-        for row in session.rows(WORKSPACES, []).await? {
+        let mut damaged = None;
+        for row in session.rows(LOGS, []).await? {
             let workspace: Workspace = row.word(0)?;
             let mut walk = Walk::from(Head {
                 position: 0,
@@ -78,13 +91,26 @@ impl Store {
                 out.write_all(&text).await.map_err(written)?;
             }
             let head = session.head(&workspace).await?;
-            if let Some(broken) = walk.ends_at(&head) {
-                tracing::warn!(%workspace, position = broken.position, what = broken.what, "the exported log is damaged; run verify");
-            }
+            damaged = damaged.or(walk.ends_at(&head).map(|broken| (workspace, broken)));
+        }
+        session.roll_back().await?;
+        if damaged.is_none() {
+            let end = serde_json::to_vec(&Last {
+                end: End { events },
+            });
+            out.write_all(&end.map_err(StoreError::Unwritable)?)
+                .await
+                .map_err(written)?;
+            out.write_all(b"\n").await.map_err(written)?;
         }
         out.flush().await.map_err(written)?;
-        session.roll_back().await?;
-        Ok(events)
+        match damaged {
+            None => Ok(events),
+            Some((workspace, broken)) => Err(StoreError::Refused(format!(
+                "what was written cannot be imported: the log of {workspace} is damaged at position {}: {}",
+                broken.position, broken.what
+            ))),
+        }
     }
 
     /// Reads an export into an empty store: all of it, or nothing.
@@ -96,125 +122,153 @@ impl Store {
             ));
         }
         let mut lines = from.lines();
-        let mut logs: Vec<(Workspace, Walk)> = Vec::new();
-        let mut projector = Projector::default();
-        let mut events = 0;
+        let mut import = Import {
+            session,
+            logs: Vec::new(),
+            projector: Projector::default(),
+            waiting: Vec::new(),
+        };
+        let mut number = 0;
+        let mut end = None;
         while let Some(text) = lines
             .next_line()
             .await
-            .map_err(|error| refused(events + 1, &error))?
+            .map_err(|error| refused(number + 1, &error))?
         {
-            let number = events + 1;
+            number += 1;
+            if end.is_some() {
+                return Err(refused(number, &"the export ended before it"));
+            }
+            if text.starts_with(r#"{"end""#) {
+                let Last {
+                    end: End { events },
+                } = serde_json::from_str(&text).map_err(|error| refused(number, &error))?;
+                if events != number - 1 {
+                    return Err(refused(
+                        number,
+                        &format_args!("there were {events} events in the export"),
+                    ));
+                }
+                end = Some(events);
+                continue;
+            }
             let line: Line =
                 serde_json::from_str(&text).map_err(|error| refused(number, &error))?;
-            let (workspace, row) =
-                stored(line).ok_or_else(|| refused(number, &"a hash is not 32 bytes of base64"))?;
-            if logs.last().is_none_or(|(last, _)| *last != workspace) {
-                if let Some((last, walk)) = logs.last() {
-                    session.end_import(last, walk, &mut projector).await?;
-                }
-                let head = session.lock_head(&workspace).await?;
-                logs.push((workspace.clone(), Walk::from(head)));
-            }
-            if let Some((_, walk)) = logs.last_mut() {
-                walk.step(&row);
-                if let Some(broken) = &walk.broken {
-                    return Err(refused(number, &broken.what));
-                }
-            }
-            session.insert_stored(&workspace, &row).await?;
-            projector
-                .feed(&mut session, &workspace, &row.decode()?)
-                .await?;
-            events = number;
+            let (workspace, row) = stored(line).ok_or_else(|| {
+                refused(
+                    number,
+                    &"it takes a payload or its hash, and hashes of 32 bytes in base64",
+                )
+            })?;
+            import.take(workspace, row).await.map_err(|why| match why {
+                StoreError::Refused(why) => refused(number, &why),
+                StoreError::Unreadable(error) => refused(number, &error),
+                other => other,
+            })?;
         }
-        if let Some((last, walk)) = logs.last() {
-            session.end_import(last, walk, &mut projector).await?;
-        }
-        session.commit().await?;
+        let events = end.ok_or_else(|| refused(number + 1, &"the export was cut off"))?;
+        import.end_log().await?;
+        import.session.commit().await?;
         Ok(Imported {
-            workspaces: logs.len(),
+            workspaces: import.logs.len(),
             events,
         })
     }
 }
 
-impl Session {
-    async fn insert_stored(&mut self, workspace: &Workspace, row: &StoredRow) -> Result<()> {
-        let common = (
+/// An import on its way, in one transaction.
+struct Import {
+    session: Session,
+    /// Each log comes in one piece; the last one is being read.
+    logs: Vec<(Workspace, Walk)>,
+    projector: Projector,
+    waiting: Vec<StoredRow>,
+}
+
+impl Import {
+    async fn take(&mut self, workspace: Workspace, row: StoredRow) -> Result<()> {
+        if self.logs.last().is_none_or(|(last, _)| *last != workspace) {
+            self.end_log().await?;
+            let head = self.session.lock_head(&workspace).await?;
+            self.logs.push((workspace.clone(), Walk::from(head)));
+        }
+        if let Some((_, walk)) = self.logs.last_mut() {
+            walk.step(&row);
+            if let Some(broken) = &walk.broken {
+                return Err(StoreError::Refused(broken.what.to_owned()));
+            }
+        }
+        let recorded = row.decode()?;
+        self.projector
+            .feed(&mut self.session, &workspace, recorded)
+            .await?;
+        if row.payload.is_some() {
+            self.waiting.push(row);
+            return if self.waiting.len() < TOGETHER {
+                Ok(())
+            } else {
+                self.flush().await
+            };
+        }
+        let params = [
             workspace.as_str().into(),
             row.position.into(),
             row.at.0.into(),
             row.kind.as_str().into(),
             i64::from(row.version).into(),
-        );
-        let (workspace, position, at, kind, version) = common;
-        let hash = row.hash.into();
-        match (&row.payload, row.report_id, row.payload_hash) {
-            (Some(payload), None, _) => {
-                self.run(
-                    INSERT,
-                    [
-                        workspace,
-                        position,
-                        at,
-                        kind,
-                        version,
-                        payload.as_str().into(),
-                        hash,
-                    ],
-                )
-                .await?;
-            }
-            (Some(payload), Some(id), _) => {
-                self.run(
-                    INSERT_REPORT,
-                    [
-                        workspace,
-                        position,
-                        at,
-                        kind,
-                        version,
-                        payload.as_str().into(),
-                        hash,
-                        id.into(),
-                    ],
-                )
-                .await?;
-            }
-            (None, id, payload_hash) => {
-                let params = [
-                    workspace,
-                    position,
-                    at,
-                    kind,
-                    version,
-                    payload_hash.unwrap_or_default().into(),
-                    hash,
-                    id.unwrap_or_default().into(),
-                ];
-                self.run(INSERT_ERASED, params).await?;
-            }
-        }
+            row.payload_hash.unwrap_or_default().into(),
+            row.hash.into(),
+            row.report_id.unwrap_or_default().into(),
+        ];
+        self.session.run(INSERT_ERASED, params).await?;
         Ok(())
     }
 
-    async fn end_import(
-        &mut self,
-        workspace: &Workspace,
-        walk: &Walk,
-        projector: &mut Projector,
-    ) -> Result<()> {
-        projector.flush(self, workspace).await?;
-        self.move_head(
-            workspace,
-            &Head {
+    async fn flush(&mut self) -> Result<()> {
+        let Some((workspace, _)) = self.logs.last() else {
+            return Ok(());
+        };
+        let rows: Vec<NewRow<'_>> = self.waiting.iter().filter_map(as_new).collect();
+        if !rows.is_empty() {
+            let inserted = self.session.insert_events(workspace.as_str(), &rows);
+            inserted.await.map_err(|error| {
+                let twice = error.as_database_error().is_some_and(|e| e.is_unique_violation());
+                match twice {
+                    true => StoreError::Refused("a report before this line is there twice".to_owned()),
+                    false => error.into(),
+                }
+            })?;
+        }
+        self.waiting.clear();
+        Ok(())
+    }
+
+    async fn end_log(&mut self) -> Result<()> {
+        self.flush().await?;
+        if let Some((workspace, walk)) = self.logs.last() {
+            self.projector.flush(&mut self.session, workspace).await?;
+            let head = Head {
                 position: walk.position,
                 hash: walk.hash,
-            },
-        )
-        .await
+            };
+            self.session.move_head(workspace, &head).await?;
+        }
+        Ok(())
     }
+}
+
+/// None for what does not decode, which was refused before it got here.
+fn as_new(row: &StoredRow) -> Option<NewRow<'_>> {
+    let (kind, _) = Event::KINDS.iter().find(|(kind, _)| *kind == row.kind)?;
+    Some(NewRow {
+        position: row.position,
+        at: row.at,
+        kind,
+        version: row.version,
+        report_id: row.report_id,
+        payload: row.payload.as_deref()?,
+        hash: row.hash,
+    })
 }
 
 fn line(workspace: &Workspace, row: StoredRow) -> Line {
@@ -246,7 +300,8 @@ fn stored(line: Line) -> Option<(Workspace, StoredRow)> {
         },
         hash: link(&line.hash)?,
     };
-    Some((line.workspace, row))
+    // An event has either.
+    (row.payload.is_some() != row.payload_hash.is_some()).then_some((line.workspace, row))
 }
 
 fn refused(line: u64, why: &dyn std::fmt::Display) -> StoreError {

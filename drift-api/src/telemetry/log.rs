@@ -3,6 +3,7 @@
 //! Used by [`start`](super::start) only; everybody else writes to it through `tracing`.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::error::Error;
 use std::io::{self, IsTerminal as _};
 use std::panic::{self, PanicHookInfo};
 
@@ -18,6 +19,9 @@ pub enum LogFormat {
     /// One JSON object per line.
     Json,
 }
+
+/// Logs what any stranger can cause. Heard only if the filter names it.
+const STRANGERS: &str = "actix_http";
 
 pub(super) type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
@@ -53,7 +57,29 @@ fn parse_filter(text: &str) -> anyhow::Result<EnvFilter> {
             bail!("{}: {directive:?} is not a level", problem());
         }
     }
-    EnvFilter::builder().parse(text).with_context(problem)
+    let filter = EnvFilter::builder().parse(text).with_context(problem)?;
+    if text.contains(STRANGERS) {
+        return Ok(filter);
+    }
+    // Bytes that are not HTTP are answered, and no error of ours; it has a line at `error` for each of them.
+    let quiet = format!("{STRANGERS}::h1::dispatcher=off");
+    Ok(filter.add_directive(quiet.parse()?))
+}
+
+/// An error and its causes on one line: `error = %causes(&error)`. Given as an error, the JSON format would drop the causes.
+pub fn causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let said = next.to_string();
+        // Some errors end with what their cause says.
+        if !text.ends_with(&said) {
+            text += ": ";
+            text += &said;
+        }
+        cause = next.source();
+    }
+    text
 }
 
 /// A panic is an error in the log like any other, and is told once.
@@ -98,6 +124,16 @@ mod tests {
         ] {
             assert!(parse_filter(filter).is_ok(), "{filter}");
         }
+    }
+
+    #[test]
+    fn causes_are_told_once_each() {
+        let inner = io::Error::other("the disk is full");
+        let middle = io::Error::other(inner);
+        let outer = crate::store::StoreError::Unavailable(sqlx::Error::Io(middle));
+        let told = causes(&outer);
+        assert!(told.starts_with("the database cannot be reached"), "{told}");
+        assert_eq!(told.matches("the disk is full").count(), 1, "{told}");
     }
 
     #[test]

@@ -148,7 +148,7 @@ impl fmt::Debug for Metrics {
 }
 
 /// Clients can invent methods; a label must not follow them.
-fn method_label(method: &Method) -> &'static str {
+pub(super) fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::POST => "POST",

@@ -23,6 +23,7 @@ use tracing::{Instrument as _, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::Metrics;
+use super::metrics::method_label;
 pub use id::RequestId;
 
 /// The target of the request span and of the one line per request, both at `debug`.
@@ -87,7 +88,7 @@ fn open_span(request: &ServiceRequest, id: &RequestId) -> Span {
         target: TARGET,
         "http.request",
         request.id = %id,
-        http.request.method = %request.method(),
+        http.request.method = method_label(request.method()),
         http.route = Empty,
         http.response.status_code = Empty,
         otel.kind = "server",

@@ -20,7 +20,9 @@ pub mod slow_disk;
 pub mod stand_in;
 pub mod traffic;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::options::{Common, What};
 use crate::report::{Findings, Table};
@@ -55,19 +57,28 @@ pub fn run(what: What) -> Result<Option<Findings>> {
                 limits_only,
                 slow_disk: !no_slow_disk,
             };
-            findings(&common, runtime.block_on(ingest::run(&common, parts)))
+            findings(
+                &common,
+                until_stopped(&runtime, ingest::run(&common, parts)),
+            )
         }
-        What::Batch { common, lines } => {
-            findings(&common, runtime.block_on(batch::run(&common, lines.into())))
-        }
+        What::Batch { common, lines } => findings(
+            &common,
+            until_stopped(&runtime, batch::run(&common, lines.into())),
+        ),
         What::Flat {
             common,
             size,
             verify,
-        } => findings(&common, runtime.block_on(flat::run(&common, size, verify))),
-        What::Log { common, size } => findings(&common, runtime.block_on(log::run(&common, size))),
+        } => findings(
+            &common,
+            until_stopped(&runtime, flat::run(&common, size, verify)),
+        ),
+        What::Log { common, size } => {
+            findings(&common, until_stopped(&runtime, log::run(&common, size)))
+        }
         What::Size { common, crowd } => match size::with_room_for(crowd)? {
-            true => findings(&common, runtime.block_on(size::run(&common, crowd))),
+            true => findings(&common, until_stopped(&runtime, size::run(&common, crowd))),
             false => Ok(None),
         },
     }
@@ -80,4 +91,19 @@ fn findings(common: &Common, tables: Result<Vec<Table>>) -> Result<Option<Findin
         tables: tables?,
         as_json: common.json,
     }))
+}
+
+/// A run that is told to stop is dropped, and with it go the servers that it started.
+fn until_stopped<T>(runtime: &Runtime, run: impl Future<Output = Result<T>>) -> Result<T> {
+    runtime.block_on(async {
+        let (mut interrupt, mut terminate) = (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        );
+        tokio::select! {
+            done = run => done,
+            _ = interrupt.recv() => bail!("interrupted"),
+            _ = terminate.recv() => bail!("told to stop"),
+        }
+    })
 }

@@ -7,9 +7,9 @@ use anyhow::Result;
 
 use crate::bare::{Bare, Count, Event};
 use crate::corpus::Corpus;
-use crate::database::Store;
+use crate::database::{Place, Store};
 use crate::histogram::Histogram;
-use crate::load::{Load, Outcome, Watch};
+use crate::load::{Cpu, Load, Outcome, Watch};
 use crate::options::Common;
 use crate::random::{Ids, Random, now_micros};
 use crate::server::Server;
@@ -81,27 +81,35 @@ pub fn load(common: &Common, server: &Server, connections: usize, database: Opti
     }
 }
 
-/// D: rows per second.
-pub async fn bulk(common: &Common, corpus: &Corpus, store: &Store) -> Result<f64> {
-    let bare = Bare::open(&store.url, 1).await?;
+/// D: rows per second. The CPU time of the client that binds and sends them stands as the generator's.
+pub async fn bulk(common: &Common, corpus: &Corpus, place: &mut Place) -> Result<Outcome> {
+    let watch = Watch {
+        server: None,
+        database: place.pid(),
+    };
+    let bare = Bare::open(&place.store().await?.url, 1).await?;
     bare.create_tables().await?;
     let mut rows = Rows::new(common, corpus);
-    let begun = Instant::now();
-    let mut start = begun;
-    let mut done = 0;
-    while begun.elapsed() < common.warm_up() + common.duration() {
-        let events = rows.next(BULK);
-        let counts = rows.counts(&events);
-        bare.insert_many(&events, &counts).await?;
-        if begun.elapsed() < common.warm_up() {
-            start = Instant::now();
-        } else {
-            done += events.len();
-        }
+    let mut outcome = Outcome::default();
+    let warm = Instant::now() + common.warm_up();
+    while Instant::now() < warm {
+        one_bulk(&bare, &mut rows).await?;
     }
-    let rate = done as f64 / start.elapsed().as_secs_f64();
+    let (start, before) = (Instant::now(), Cpu::now(watch));
+    while start.elapsed() < common.duration() {
+        outcome.worth += one_bulk(&bare, &mut rows).await?;
+    }
+    outcome.rate = outcome.worth as f64 / start.elapsed().as_secs_f64();
+    outcome.cpu = Cpu::now(watch).since(before);
     bare.close().await;
-    Ok(rate)
+    Ok(outcome)
+}
+
+async fn one_bulk(bare: &Bare, rows: &mut Rows<'_>) -> Result<u64> {
+    let events = rows.next(BULK);
+    let counts = rows.counts(&events);
+    bare.insert_many(&events, &counts).await?;
+    Ok(events.len() as u64)
 }
 
 /// How long a single row's durable commit takes with nothing else going on.

@@ -7,11 +7,12 @@
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::answer::Answer;
@@ -128,25 +129,33 @@ struct Window {
 }
 
 impl Load {
+    /// Every connection begins as soon as it stands, as those of real clients would; the warm-up begins when all do.
     pub async fn run(&self, traffic: &impl Traffic) -> Result<Outcome> {
-        let mut streams = self.connect()?;
+        let window = Arc::new(OnceLock::new());
+        let mut threads = JoinSet::new();
+        let mut hands = Vec::new();
+        for _ in 0..self.threads.max(1) {
+            let (hand, streams) = mpsc::unbounded_channel();
+            let (traffic, window) = (traffic.clone(), Arc::clone(&window));
+            threads.spawn_blocking(move || on_one_thread(streams, &traffic, &window));
+            hands.push(hand);
+        }
+        for (number, hand) in (0..self.connections).zip(hands.iter().cycle()) {
+            let stream = self
+                .connect()
+                .with_context(|| format!("connection {number}"))?;
+            hand.send((number as u64, stream))
+                .context("a generator thread has ended")?;
+        }
         let start = Instant::now() + self.warm_up;
-        let window = Window {
+        let Window { start, end } = *window.get_or_init(|| Window {
             start,
             end: start + self.duration,
-        };
-        let mut threads = JoinSet::new();
-        let share = streams.len().div_ceil(self.threads.max(1));
-        let mut first = 0;
-        while !streams.is_empty() {
-            let mine = streams.split_off(streams.len().saturating_sub(share));
-            let (traffic, begin) = (traffic.clone(), first as u64);
-            first += mine.len();
-            threads.spawn_blocking(move || on_one_thread(mine, &traffic, begin, window));
-        }
-        tokio::time::sleep_until(window.start.into()).await;
+        });
+        drop(hands);
+        tokio::time::sleep_until(start.into()).await;
         let before = Cpu::now(self.watch);
-        tokio::time::sleep_until(window.end.into()).await;
+        tokio::time::sleep_until(end.into()).await;
         let cpu = Cpu::now(self.watch).since(before);
         let mut outcome = Outcome {
             cpu,
@@ -159,23 +168,18 @@ impl Load {
         Ok(outcome)
     }
 
-    fn connect(&self) -> Result<Vec<TcpStream>> {
-        let connect = |number| {
-            let stream =
-                TcpStream::connect(self.address).with_context(|| format!("connection {number}"))?;
-            stream.set_nodelay(true)?;
-            stream.set_nonblocking(true)?;
-            Ok(stream)
-        };
-        (1..=self.connections).map(connect).collect()
+    fn connect(&self) -> Result<TcpStream> {
+        let stream = TcpStream::connect(self.address)?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        Ok(stream)
     }
 }
 
 fn on_one_thread(
-    streams: Vec<TcpStream>,
+    mut streams: mpsc::UnboundedReceiver<(u64, TcpStream)>,
     traffic: &impl Traffic,
-    first: u64,
-    window: Window,
+    window: &Arc<OnceLock<Window>>,
 ) -> Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -183,14 +187,20 @@ fn on_one_thread(
     runtime.block_on(async {
         let tally = Arc::new(Mutex::new(Outcome::default()));
         let mut tasks = JoinSet::new();
-        for (stream, number) in streams.into_iter().zip(first..) {
+        while let Some((number, stream)) = streams.recv().await {
             let mut traffic = traffic.clone();
             traffic.begin(number);
             let stream = tokio::net::TcpStream::from_std(stream)?;
-            tasks.spawn(converse(stream, traffic, window, Arc::clone(&tally)));
+            tasks.spawn(converse(
+                stream,
+                traffic,
+                Arc::clone(window),
+                Arc::clone(&tally),
+            ));
         }
+        let end = window.get().map_or_else(Instant::now, |window| window.end);
         let all = async { while tasks.join_next().await.is_some() {} };
-        let in_time = tokio::time::timeout_at((window.end + PATIENCE).into(), all).await;
+        let in_time = tokio::time::timeout_at((end + PATIENCE).into(), all).await;
         let mut outcome =
             std::mem::take(&mut *tally.lock().unwrap_or_else(PoisonError::into_inner));
         if in_time.is_err() {
@@ -204,13 +214,13 @@ fn on_one_thread(
 async fn converse(
     mut stream: tokio::net::TcpStream,
     mut traffic: impl Traffic,
-    window: Window,
+    window: Arc<OnceLock<Window>>,
     tally: Arc<Mutex<Outcome>>,
 ) {
     let mut request = Vec::new();
     let mut input = vec![0; 2048];
     let mut sent = Instant::now();
-    while sent < window.end {
+    while window.get().is_none_or(|window| sent < window.end) {
         traffic.next(&mut request);
         let answer = exchange(&mut stream, &request, &mut input).await;
         let done = Instant::now();
@@ -224,7 +234,11 @@ async fn converse(
             body: &input[body],
         };
         match traffic.worth(&answer) {
-            Some(worth) if done >= window.start && done < window.end => {
+            Some(worth)
+                if window
+                    .get()
+                    .is_some_and(|window| done >= window.start && done < window.end) =>
+            {
                 tally.worth += worth;
                 tally.latency.record(done - sent);
             }

@@ -84,7 +84,7 @@ pub async fn fill(url: &str, events: u64, batches: u64) -> Result<()> {
             Sink::Sqlite(sink) => sink.day(&todays.0, &todays.1).await?,
             Sink::Postgres(sink) => sink.day(&todays.0, &todays.1).await?,
         }
-        if (day + 1) % (days / 10).max(1) == 0 {
+        if (day + 1) % (days / 4).max(1) == 0 {
             eprintln!(
                 "  {} events seeded in {:.0} s",
                 log.head.position,

@@ -93,7 +93,9 @@ impl Installation {
         command
             .arg("serve")
             .env("DRIFT_LISTEN", address.to_string())
-            .env("DRIFT_RATE_PER_KEY", "0");
+            .env("DRIFT_RATE_PER_KEY", "0")
+            // Seeded reports are older than a year.
+            .env("DRIFT_RETAIN_REPORT_DAYS", "0");
         Server::start(command, address, &self.directory.join("server.log"))
     }
 }

@@ -23,14 +23,14 @@ CREATE TABLE events (
 -- What makes a retried report count once.
 CREATE UNIQUE INDEX events_by_report ON events (report_id, workspace) WHERE report_id IS NOT NULL;
 
--- Append-only, by trigger: the one change that passes is a payload giving way to its hash.
+-- Append-only, by trigger: the one change that passes is a report's payload giving way to its hash.
 CREATE FUNCTION events_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'events are append-only' USING ERRCODE = 'integrity_constraint_violation';
 END $$;
 CREATE FUNCTION events_only_erase() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF OLD.payload IS NULL OR NEW.payload IS NOT NULL
+    IF OLD.kind <> 'report-received' OR OLD.payload IS NULL OR NEW.payload IS NOT NULL
         OR NEW.payload_hash IS DISTINCT FROM sha256(convert_to(OLD.payload, 'UTF8'))
         OR (NEW.workspace, NEW.position, NEW.recorded_at, NEW.kind, NEW.version, NEW.hash)
             IS DISTINCT FROM (OLD.workspace, OLD.position, OLD.recorded_at, OLD.kind, OLD.version, OLD.hash)

@@ -23,12 +23,17 @@ CREATE TABLE events (
 -- What makes a retried report count once.
 CREATE UNIQUE INDEX events_by_report ON events (report_id, workspace) WHERE report_id IS NOT NULL;
 
--- Append-only, by trigger: the one change that passes is a payload giving way to its hash.
+-- Append-only, by trigger: the one change that passes is a report's payload giving way to its hash.
 CREATE TRIGGER events_no_delete BEFORE DELETE ON events BEGIN
     SELECT RAISE(ABORT, 'events are append-only');
 END;
+-- REPLACE takes rows away without asking the trigger above.
+CREATE TRIGGER events_no_replace BEFORE INSERT ON events
+WHEN NEW.position <= (SELECT position FROM event_heads WHERE workspace = NEW.workspace) BEGIN
+    SELECT RAISE(ABORT, 'events are append-only');
+END;
 CREATE TRIGGER events_update BEFORE UPDATE ON events
-WHEN OLD.payload IS NULL OR NEW.payload IS NOT NULL OR length(NEW.payload_hash) IS NOT 32
+WHEN OLD.kind IS NOT 'report-received' OR OLD.payload IS NULL OR NEW.payload IS NOT NULL OR length(NEW.payload_hash) IS NOT 32
     OR (NEW.workspace, NEW.position, NEW.recorded_at, NEW.kind, NEW.version, NEW.hash)
         IS NOT (OLD.workspace, OLD.position, OLD.recorded_at, OLD.kind, OLD.version, OLD.hash)
     OR NEW.report_id IS NOT OLD.report_id
@@ -49,7 +54,7 @@ CREATE TABLE batches (
     fresh          INTEGER NOT NULL,
     screenshot_ref TEXT,
     PRIMARY KEY (workspace, day, service, step)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX batches_by_step ON batches (workspace, service, step, day);
 CREATE INDEX batches_fresh ON batches (workspace, day, service, step) WHERE fresh;
 

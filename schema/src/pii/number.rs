@@ -100,7 +100,11 @@ fn judge(groups: &[Group<'_>]) -> Option<Suspicion> {
         return Some(Suspicion::Identifier);
     }
     let (mut grouped, mut single, mut after_zero) = (0, 0, false);
-    let mut rest = groups;
+    // A year in front belongs to a name: `cve-2026-12345`.
+    let mut rest = match groups {
+        [year, behind @ ..] if is_year(year.digits) && after_time(groups).is_none() => behind,
+        _ => groups,
+    };
     while let [first, behind @ ..] = rest {
         if let Some(later) = after_time(rest) {
             rest = later;
@@ -127,12 +131,14 @@ fn judge(groups: &[Group<'_>]) -> Option<Suspicion> {
 /// outline, or an address that belongs to nobody in particular. With other separators (`ec2-54-12-34-56`) it
 /// takes more, as `12-10-8-6` is a list.
 fn has_address(groups: &[Group<'_>]) -> bool {
-    let octet = |group: &Group<'_>| match group.digits {
-        [_] => true,
-        [b'1'..=b'9', _] | [b'1', _, _] | [b'2', b'0'..=b'4', _] | [b'2', b'5', b'0'..=b'5'] => {
-            true
-        }
-        _ => false,
+    let octet = |group: &Group<'_>| {
+        matches!(
+            group.digits,
+            [_] | [b'1'..=b'9', _]
+                | [b'1', _, _]
+                | [b'2', b'0'..=b'4', _]
+                | [b'2', b'5', b'0'..=b'5']
+        )
     };
     groups.windows(4).enumerate().any(|(at, four)| {
         let mark = four[1].before;
@@ -180,9 +186,9 @@ fn after_clock<'g, 'v>(groups: &'g [Group<'v>]) -> &'g [Group<'v>] {
     }
 }
 
-/// This century only: scrapers work in the present, and dates of the last one are dates of birth.
+/// From 2000 to 2049: scrapers work in the present, and dates of the last century are dates of birth.
 fn is_year(digits: &[u8]) -> bool {
-    digits.len() == 4 && digits.starts_with(b"20")
+    matches!(digits, [b'2', b'0', b'0'..=b'4', _])
 }
 
 fn is_month_and_day(digits: &[u8]) -> bool {

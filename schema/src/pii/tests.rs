@@ -29,7 +29,7 @@ const HONEST: &[&str] = &[
     "sha256-checksum", "base64encoded", "md5checksum", "oauth2callback", "utf8mb4-collation", "h264-x265-av1", "ipv4-ipv6",
     "2fa-u2f-webauthn", "fido2-passkey", "otp6digits", "area51store2go", "http2-server-push", "es2015modules", "x509-certificate",
     "2026-11-21t10:30:00z", "2026-11-21-10-30-00", "2026-11-21-10-30-00-123", "20261121t103000z", "20261121-103000",
-    "backup-20261121103000", "week-2026-w47", "run-001-2026-11-21", "quarter-2026-q4", "2025-2026", "case-001-02", "step-0042",
+    "backup-20261121103000", "week-2026-w47", "run-001-2026-11-21", "quarter-2026-q4", "2025-2026", "case-001-02", "step-0042", "rustsec_2024_0363", "cve-2026-12345",
     "price-9.99-eur", "section-1.2.3.4", "list-12-10-8-6", "diff-3f9a8b7-1c2d3e4", "commit-3f9a8b7c6d", "c3-p0", "z", "00",
     "checkout:guest:address:billing-and-shipping:confirm", "very-long-step-name-which-explains-itself-in-one-sentence-of-words",
     // Hosts.
@@ -206,6 +206,7 @@ fn the_known_limits_are_these() {
     for held in [
         "1.0.0+1700000000",
         "sign-in-at-github.com",
+        "shop-at-home.com",
         "chrome-120.0.6099.109",
         "items-1000-2000-3000",
         "d3k9x2vq7wz1mp.cloudfront.net",

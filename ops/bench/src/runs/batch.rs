@@ -5,6 +5,7 @@ use anyhow::Result;
 use crate::corpus::Corpus;
 use crate::database::Place;
 use crate::limits;
+use crate::load::Outcome;
 use crate::options::Common;
 use crate::report::{Row, Table, median};
 use crate::server::Installation;
@@ -20,9 +21,10 @@ pub async fn run(common: &Common, lines: usize) -> Result<Vec<Table>> {
         eprintln!("{}", table.title);
         let mut place = Place::new(kind, &directory)?;
         let (mut bare, mut ours) = (Vec::new(), Vec::new());
-        let mut last = None;
+        let (mut bulk, mut last) = (Outcome::default(), None);
         for _ in 0..common.rounds.max(1) {
-            bare.push(limits::bulk(common, &corpus, &place.store().await?).await?);
+            bulk = limits::bulk(common, &corpus, &mut place).await?;
+            bare.push(bulk.rate);
             let store = place.store().await?;
             let installation = Installation::new(common, &store)?;
             let key = installation.key("ingest")?;
@@ -37,7 +39,7 @@ pub async fn run(common: &Common, lines: usize) -> Result<Vec<Table>> {
             last = Some(outcome);
         }
         let d = median(bare);
-        table.push(Row::rate("D: bare bulk insert, rows", d));
+        table.push(Row::rate("D: bare bulk insert, rows", d).cpu(&bulk));
         if let Some(last) = last {
             let what = format!("{lines} reports per request, {connections} connections");
             table.push(

@@ -1,5 +1,6 @@
 //! Memory idle and with ten thousand connections under full load, and the time from start to ready.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -10,7 +11,7 @@ use crate::limits;
 use crate::options::Common;
 use crate::process;
 use crate::report::{Row, Table};
-use crate::server::{self, Installation};
+use crate::server::{self, Installation, Server};
 use crate::traffic::Reports;
 
 /// Whether this process may open a connection each. If not, runs itself again in a shell that may.
@@ -50,6 +51,12 @@ pub async fn run(common: &Common, crowd: usize) -> Result<Vec<Table>> {
         tokio::time::sleep(Duration::from_secs(2)).await;
         table.push(Row::new("resident, idle", mebibytes(server.resident()?.now), "MB").under(30.0));
 
+        let bare = crowd_without_store(common, &corpus, &store.directory, crowd).await?;
+        table.push(Row::new(
+            format!("resident, peak, {crowd} connections, H's server"),
+            bare,
+            "MB",
+        ));
         let traffic = Reports::new(&corpus, server.address, &key, common.ids);
         let outcome = limits::load(common, &server, crowd, place.pid())
             .run(&traffic)
@@ -82,6 +89,24 @@ pub async fn run(common: &Common, crowd: usize) -> Result<Vec<Table>> {
         tables.push(table);
     }
     Ok(tables)
+}
+
+/// How much of it the HTTP server needs for the connections alone.
+async fn crowd_without_store(
+    common: &Common,
+    corpus: &Corpus,
+    directory: &Path,
+    crowd: usize,
+) -> Result<f64> {
+    let server = Server::stand_in(&["h-server"], directory)?;
+    let traffic = Reports::new(corpus, server.address, "none", common.ids);
+    limits::load(common, &server, crowd, None)
+        .run(&traffic)
+        .await?
+        .clean("a crowd without a store")?;
+    let peak = mebibytes(server.resident()?.peak);
+    server.stop()?;
+    Ok(peak)
 }
 
 /// The first start ever (which migrates) and the slowest of ten others.
