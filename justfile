@@ -35,6 +35,10 @@ fuzz target *args:
 bench *args:
     cargo run --release --locked -p drift-bench -- {{ args }}
 
+# The long kill test: kill -9 under load, KILLS times per database
+kills kills="1000":
+    DRIFT_KILLS={{ kills }} cargo test --workspace --test suite kill:: -- --nocapture
+
 # A throw-away Postgres until Ctrl-C; prints its URL
 postgres *args:
     cargo run --quiet -p drift-tests --bin throwaway-postgres -- {{ args }}

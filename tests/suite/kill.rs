@@ -49,7 +49,7 @@ impl Client {
         let mut round = number;
         while !self.done.load(Ordering::Relaxed) {
             round += 1;
-            let reports: Vec<Value> = (0..if number % 3 == 0 { 20 } else { 1 })
+            let reports: Vec<Value> = (0..if number.is_multiple_of(3) { 20 } else { 1 })
                 .map(|n| report("openai", &format!("step-{}", (round + n) % 7)))
                 .collect();
             while !self.send(&reports).await {
@@ -161,6 +161,10 @@ impl Load {
 }
 
 /// Kills under load, and answers what was acknowledged. The site is left without a server.
+#[expect(
+    clippy::print_stdout,
+    reason = "the long run takes a while and says how far it is"
+)]
 async fn under_fire(site: &Site, kills: u32, mut between: impl AsyncFnMut(u32)) -> Acknowledged {
     let began = Instant::now();
     let mut server = site.start().await;

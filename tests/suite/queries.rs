@@ -118,6 +118,7 @@ on_both! {
                 let batches = page["batches"].as_array().unwrap();
                 assert!(batches.len() <= limit);
                 seen.extend(batches.iter().map(name));
+                assert!(seen.len() < 500, "it goes round in circles at {limit}{filter}");
                 let Some(next) = page["next"].as_str() else { break };
                 assert_eq!(batches.len(), limit);
                 query = format!("/drift/batches?limit={limit}{filter}&cursor={next}");

@@ -139,7 +139,10 @@ pub(super) async fn erase(store: &Store, args: EraseArgs) -> anyhow::Result<Done
     if args.json {
         print_json(&erased)
     } else {
-        print(&format!("{} payloads erased\n", erased.reports))
+        print(&format!(
+            "{} payloads and {} batches erased\n",
+            erased.reports, erased.batches
+        ))
     }
 }
 

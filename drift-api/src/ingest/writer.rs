@@ -117,20 +117,23 @@ impl Writer {
     ) -> Result<Vec<crate::store::Outcome>, StoreError> {
         let began = Instant::now();
         let mut tries = 0;
-        let done = loop {
-            let stored = tokio::time::timeout(
-                self.shared.limits.deadline,
-                self.store.record_reports(workspace, part, now()),
-            )
-            .await;
-            match stored {
-                // Also when a connection broke: whether it broke before the commit or after, a report that is stored
-                // twice is found by its id. Several, since all that idle in the pool may have died together.
-                Ok(Err(StoreError::Contended(_) | StoreError::Unavailable(sqlx::Error::Io(_)))) if tries < 5 => tries += 1,
-                Ok(done) => break done,
-                Err(_) => break Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut)),
-            }
-        };
+        let done =
+            loop {
+                let stored = tokio::time::timeout(
+                    self.shared.limits.deadline,
+                    self.store.record_reports(workspace, part, now()),
+                )
+                .await;
+                match stored {
+                    // Also when a connection broke: whether it broke before the commit or after, a report that is stored
+                    // twice is found by its id. Several, since all that idle in the pool may have died together.
+                    Ok(Err(
+                        StoreError::Contended(_) | StoreError::Unavailable(sqlx::Error::Io(_)),
+                    )) if tries < 5 => tries += 1,
+                    Ok(done) => break done,
+                    Err(_) => break Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut)),
+                }
+            };
         let stored = done?;
         self.metrics.flush(part.len() as u64, began.elapsed());
         self.metrics.committed(stored.position.unsigned_abs());

@@ -74,7 +74,8 @@ const PG_FLUSH: &str = concat!(
 const SQLITE_EVENTS: &str = "INSERT OR FAIL INTO events (workspace, position, recorded_at, kind, version, report_id, payload, hash) VALUES ";
 const SQLITE_BATCHES: &str = "INSERT OR FAIL INTO batches (workspace, day, service, step, count, first_seen, last_seen, last_position, fresh, screenshot_ref) VALUES ";
 /// One of the counts that are asked for in one text. Not a join: that would build a table of what is asked, each time.
-const SQLITE_COUNT_OF: &str = "(SELECT count FROM batches WHERE workspace = ? AND day = ? AND service = ? AND step = ?)";
+const SQLITE_COUNT_OF: &str =
+    "(SELECT count FROM batches WHERE workspace = ? AND day = ? AND service = ? AND step = ?)";
 
 const PG_BY_ID: &str = "SELECT report_id, recorded_at, payload, kind, version FROM events WHERE workspace = $1 AND report_id = ANY($2::uuid[])";
 const SQLITE_BY_ID: &str = "SELECT report_id, recorded_at, payload, kind, version FROM events WHERE workspace = ? AND report_id IN (";
@@ -112,13 +113,7 @@ fn values(row: &str, rows: usize) -> String {
 }
 
 static SQLITE_APPEND: LazyLock<ByRows> = LazyLock::new(|| {
-    ByRows::new(|n| {
-        [
-            SQLITE_EVENTS,
-            &values("(?, ?, ?, ?, ?, ?, ?, ?)", n),
-        ]
-        .concat()
-    })
+    ByRows::new(|n| [SQLITE_EVENTS, &values("(?, ?, ?, ?, ?, ?, ?, ?)", n)].concat())
 });
 /// Every statement is a trip to SQLite's thread and back: those that follow one another anyway go together.
 static SQLITE_APPEND_AND_MOVE: LazyLock<ByRows> = LazyLock::new(|| {
@@ -135,7 +130,14 @@ static SQLITE_COUNT_UP: LazyLock<ByRows> = LazyLock::new(|| {
     })
 });
 static SQLITE_COUNT_UP_AND_ASK: LazyLock<ByRows> = LazyLock::new(|| {
-    ByRows::new(|n| [SQLITE_COUNT_UP.get(n), "; SELECT ", &vec![SQLITE_COUNT_OF; n].join(" || ',' || ")].concat())
+    ByRows::new(|n| {
+        [
+            SQLITE_COUNT_UP.get(n),
+            "; SELECT ",
+            &vec![SQLITE_COUNT_OF; n].join(" || ',' || "),
+        ]
+        .concat()
+    })
 });
 static SQLITE_FIND: LazyLock<ByRows> =
     LazyLock::new(|| ByRows::new(|n| [SQLITE_BY_ID, &values("?", n), ")"].concat()));
@@ -241,7 +243,13 @@ impl Flushed {
     /// A unique index is what says that a report is not new.
     fn unless_repeated(done: sqlx::Result<Self>) -> sqlx::Result<Self> {
         match done {
-            Err(error) if error.as_database_error().is_some_and(|e| e.is_unique_violation()) => Ok(Self::Repeated),
+            Err(error)
+                if error
+                    .as_database_error()
+                    .is_some_and(sqlx::error::DatabaseError::is_unique_violation) =>
+            {
+                Ok(Self::Repeated)
+            }
             done => done,
         }
     }
@@ -249,7 +257,11 @@ impl Flushed {
 
 impl Database {
     /// The whole flush as one statement that commits by itself. Postgres only; elsewhere the head counts as moved.
-    pub(super) async fn flush_at_once(&self, workspace: &str, flush: &Flush<'_>) -> sqlx::Result<Flushed> {
+    pub(super) async fn flush_at_once(
+        &self,
+        workspace: &str,
+        flush: &Flush<'_>,
+    ) -> sqlx::Result<Flushed> {
         match self {
             Self::Postgres { write, .. } => pg_flush(workspace, flush, write).await,
             Self::Sqlite { .. } => Ok(Flushed::HeadMoved),
@@ -262,7 +274,11 @@ async fn pg_flush<'c>(
     flush: &Flush<'_>,
     on: impl sqlx::Executor<'c, Database = sqlx::Postgres>,
 ) -> sqlx::Result<Flushed> {
-    let Flush { from, rows, tallies } = flush;
+    let Flush {
+        from,
+        rows,
+        tallies,
+    } = flush;
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
         return Ok(Flushed::Counts(Vec::new()));
     };
@@ -277,24 +293,39 @@ async fn pg_flush<'c>(
         .bind(rows.iter().map(|row| row.position).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.report_id).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.payload).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.hash.as_slice()).collect::<Vec<_>>());
+        .bind(
+            rows.iter()
+                .map(|row| row.hash.as_slice())
+                .collect::<Vec<_>>(),
+        );
     let row = match query.fetch_one(on).await {
         Ok(row) => row,
         Err(error) => return Flushed::unless_repeated(Err(error)),
     };
-    Ok(if row.try_get::<i64, _>(0)? == 1 { Flushed::Counts(row.try_get(1)?) } else { Flushed::HeadMoved })
+    Ok(if row.try_get::<i64, _>(0)? == 1 {
+        Flushed::Counts(row.try_get(1)?)
+    } else {
+        Flushed::HeadMoved
+    })
 }
 
 impl Session {
     /// Appends rows.
-    pub(super) async fn insert_events(&mut self, workspace: &str, rows: &[NewRow<'_>]) -> sqlx::Result<()> {
+    pub(super) async fn insert_events(
+        &mut self,
+        workspace: &str,
+        rows: &[NewRow<'_>],
+    ) -> sqlx::Result<()> {
         match &mut self.0 {
             Kind::Postgres(tx) => {
-                bind_events(sqlx::query(PG_EVENTS).bind(workspace), rows).execute(&mut **tx).await?;
+                bind_events(sqlx::query(PG_EVENTS).bind(workspace), rows)
+                    .execute(&mut **tx)
+                    .await?;
             }
             Kind::Sqlite(tx) => {
                 for run in runs(rows) {
-                    let query = sqlite_events(sqlx::query(SQLITE_APPEND.get(run.len())), workspace, run);
+                    let query =
+                        sqlite_events(sqlx::query(SQLITE_APPEND.get(run.len())), workspace, run);
                     query.execute(&mut **tx).await?;
                 }
             }
@@ -326,10 +357,18 @@ impl Session {
     }
 
     /// Appends the rows, adds the tallies, moves the head.
-    pub(super) async fn flush(&mut self, workspace: &str, flush: &Flush<'_>) -> sqlx::Result<Flushed> {
+    pub(super) async fn flush(
+        &mut self,
+        workspace: &str,
+        flush: &Flush<'_>,
+    ) -> sqlx::Result<Flushed> {
         match &mut self.0 {
             Kind::Postgres(tx) => pg_flush(workspace, flush, &mut **tx).await,
-            Kind::Sqlite(tx) => Flushed::unless_repeated(sqlite_flush(workspace, flush, tx).await.map(Flushed::Counts)),
+            Kind::Sqlite(tx) => Flushed::unless_repeated(
+                sqlite_flush(workspace, flush, tx)
+                    .await
+                    .map(Flushed::Counts),
+            ),
         }
     }
 
@@ -369,15 +408,32 @@ impl Session {
 
 type SqliteQuery<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
 
-async fn sqlite_flush(workspace: &str, flush: &Flush<'_>, tx: &mut sqlx::SqliteConnection) -> sqlx::Result<Vec<i64>> {
+async fn sqlite_flush(
+    workspace: &str,
+    flush: &Flush<'_>,
+    tx: &mut sqlx::SqliteConnection,
+) -> sqlx::Result<Vec<i64>> {
     for run in runs(flush.rows) {
         let to = &run[run.len() - 1];
-        let query = sqlite_events(sqlx::query(SQLITE_APPEND_AND_MOVE.get(run.len())), workspace, run);
-        query.bind(to.position).bind(to.hash.as_slice()).bind(workspace).execute(&mut *tx).await?;
+        let query = sqlite_events(
+            sqlx::query(SQLITE_APPEND_AND_MOVE.get(run.len())),
+            workspace,
+            run,
+        );
+        query
+            .bind(to.position)
+            .bind(to.hash.as_slice())
+            .bind(workspace)
+            .execute(&mut *tx)
+            .await?;
     }
     let mut counts = Vec::with_capacity(flush.tallies.len());
     for run in runs(&flush.tallies) {
-        let query = sqlite_tallies(sqlx::query(SQLITE_COUNT_UP_AND_ASK.get(run.len())), workspace, run);
+        let query = sqlite_tallies(
+            sqlx::query(SQLITE_COUNT_UP_AND_ASK.get(run.len())),
+            workspace,
+            run,
+        );
         let query = run.iter().fold(query, |query, tally| {
             query
                 .bind(workspace)
@@ -389,7 +445,11 @@ async fn sqlite_flush(workspace: &str, flush: &Flush<'_>, tx: &mut sqlx::SqliteC
         let row = query.fetch_one(&mut *tx).await?;
         let text: String = row.try_get_unchecked(0)?;
         for count in text.split(',') {
-            counts.push(count.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?);
+            counts.push(
+                count
+                    .parse()
+                    .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+            );
         }
     }
     Ok(counts)

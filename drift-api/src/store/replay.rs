@@ -5,7 +5,7 @@ use drift_schema::{Event, Workspace};
 
 use super::Result;
 use super::log::{Head, NEXT_EVENTS, StoredRow};
-use super::session::Session;
+use super::session::{Row, Session};
 
 /// Rows per statement: large enough to amortise it, small enough to hold.
 const PAGE: i64 = 2_000;
@@ -50,25 +50,30 @@ impl Walk {
         workspace: &Workspace,
     ) -> Result<Vec<StoredRow>> {
         loop {
-            let params = [workspace.as_str().into(), self.position.into(), PAGE.into()];
-            let rows = session.rows(NEXT_EVENTS, params).await?;
-            let mut page = Vec::with_capacity(rows.len());
-            for row in &rows {
-                match StoredRow::read(row) {
-                    Ok(row) => {
-                        self.step(&row);
-                        page.push(row);
-                    }
-                    Err(_) => {
-                        self.position = row.get(0)?;
-                        self.break_at(self.position, "a column does not read");
-                    }
-                }
-            }
+            let rows = session.rows_after(workspace, self.position).await?;
+            let page = self.check(&rows)?;
             if rows.is_empty() || !page.is_empty() {
                 return Ok(page);
             }
         }
+    }
+
+    /// Checks rows that follow one another, and moves on past them. What does not read is left out.
+    pub(super) fn check(&mut self, rows: &[Row]) -> Result<Vec<StoredRow>> {
+        let mut page = Vec::with_capacity(rows.len());
+        for row in rows {
+            match StoredRow::read(row) {
+                Ok(row) => {
+                    self.step(&row);
+                    page.push(row);
+                }
+                Err(_) => {
+                    self.position = row.get(0)?;
+                    self.break_at(self.position, "a column does not read");
+                }
+            }
+        }
+        Ok(page)
     }
 
     /// The first break is the one that is kept: what comes after it proves nothing.
@@ -114,5 +119,17 @@ impl Walk {
             std::cmp::Ordering::Equal => return None,
         };
         Some(Break { position, what })
+    }
+}
+
+impl Session {
+    /// The next page of a log, unread.
+    pub(super) async fn rows_after(
+        &mut self,
+        workspace: &Workspace,
+        position: i64,
+    ) -> Result<Vec<Row>> {
+        let params = [workspace.as_str().into(), position.into(), PAGE.into()];
+        Ok(self.rows(NEXT_EVENTS, params).await?)
     }
 }

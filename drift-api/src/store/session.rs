@@ -21,9 +21,15 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Writers do not disturb readers and the other way round: each has connections of its own.
 #[derive(Clone)]
 pub(crate) enum Database {
-    Postgres { write: PgPool, read: PgPool },
+    Postgres {
+        write: PgPool,
+        read: PgPool,
+    },
     /// One connection writes, so that writers queue here and not in SQLite's busy loop.
-    Sqlite { write: SqlitePool, read: SqlitePool },
+    Sqlite {
+        write: SqlitePool,
+        read: SqlitePool,
+    },
 }
 
 impl Database {
@@ -31,11 +37,16 @@ impl Database {
     pub(crate) fn open(url: &DatabaseUrl) -> sqlx::Result<Self> {
         match url {
             DatabaseUrl::Postgres(url) => {
-                let options: PgConnectOptions = secrecy::ExposeSecret::expose_secret(url).parse()?;
+                let options: PgConnectOptions =
+                    secrecy::ExposeSecret::expose_secret(url).parse()?;
                 let options = options
                     .disable_statement_logging()
                     .options([("timezone", "UTC")]);
-                let pool = |size| PgPoolOptions::new().max_connections(size).acquire_timeout(PATIENCE);
+                let pool = |size| {
+                    PgPoolOptions::new()
+                        .max_connections(size)
+                        .acquire_timeout(PATIENCE)
+                };
                 // Writers try again when a connection has died meanwhile, so they need not ask it first.
                 let write = pool(4).test_before_acquire(false);
                 Ok(Self::Postgres {

@@ -232,9 +232,13 @@ impl Import {
         if !rows.is_empty() {
             let inserted = self.session.insert_events(workspace.as_str(), &rows);
             inserted.await.map_err(|error| {
-                let twice = error.as_database_error().is_some_and(|e| e.is_unique_violation());
+                let twice = error
+                    .as_database_error()
+                    .is_some_and(sqlx::error::DatabaseError::is_unique_violation);
                 match twice {
-                    true => StoreError::Refused("a report before this line is there twice".to_owned()),
+                    true => {
+                        StoreError::Refused("a report before this line is there twice".to_owned())
+                    }
                     false => error.into(),
                 }
             })?;

@@ -4,12 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use drift_schema::Workspace;
+use drift_schema::{Recorded, Workspace};
 
 use super::projection::Projector;
 use super::replay::{Break, LOGS, Walk};
-use super::session::{Database, Session};
-use super::{Result, Store};
+use super::session::{Database, Row, Session};
+use super::{Result, Store, StoreError};
 
 /// What `verify` found in one workspace.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -118,22 +118,22 @@ impl Session {
         });
         let mut projector = Projector::default();
         let mut erased = 0;
-        loop {
-            let page = walk.next_page(self, &workspace).await?;
-            if page.is_empty() {
-                break;
+        let mut rows = self.rows_after(&workspace, walk.position).await?;
+        while let Some(last) = rows.last() {
+            let last: i64 = last.get(0)?;
+            // Hashing and decoding take as long as reading: another thread does them, while the database is at the next page.
+            let checking = tokio::task::spawn_blocking(move || check(walk, &rows));
+            let next = self.rows_after(&workspace, last).await;
+            let checked = checking.await.map_err(|_| {
+                StoreError::Refused("the check of a page did not come to its end".to_owned())
+            })?;
+            let (checked_walk, recorded, erased_here) = checked?;
+            walk = checked_walk;
+            erased += erased_here;
+            for recorded in recorded {
+                projector.feed(self, &workspace, recorded).await?;
             }
-            erased += page.iter().filter(|row| row.payload.is_none()).count() as u64;
-            for row in &page {
-                // Whatever stands in a broken log may not even fit into the tables.
-                if walk.broken.is_some() {
-                    break;
-                }
-                match row.decode() {
-                    Ok(recorded) => projector.feed(self, &workspace, recorded).await?,
-                    Err(_) => walk.break_at(row.position, "this program cannot read the event"),
-                }
-            }
+            rows = next?;
         }
         projector.flush(self, &workspace).await?;
         let head = self.head(&workspace).await?;
@@ -155,4 +155,22 @@ impl Session {
             .ok_or(sqlx::Error::RowNotFound)?;
         Ok(row.get(0)?)
     }
+}
+
+/// Checks one page: the walk after it, what is to be projected, and how many payloads are erased.
+fn check(mut walk: Walk, rows: &[Row]) -> Result<(Walk, Vec<Recorded>, u64)> {
+    let page = walk.check(rows)?;
+    let erased = page.iter().filter(|row| row.payload.is_none()).count() as u64;
+    let mut recorded = Vec::with_capacity(page.len());
+    for row in &page {
+        // Whatever stands in a broken log may not even fit into the tables.
+        if walk.broken.is_some() {
+            break;
+        }
+        match row.decode() {
+            Ok(one) => recorded.push(one),
+            Err(_) => walk.break_at(row.position, "this program cannot read the event"),
+        }
+    }
+    Ok((walk, recorded, erased))
 }

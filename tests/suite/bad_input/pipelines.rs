@@ -1,13 +1,13 @@
 //! Many requests on one connection without waiting for answers.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use harness::raw::{Connection, Request};
 use harness::server::Site;
 use harness::{Engine, on_both, report};
 
-use super::door::{CANARY, Door, GIGABYTE, whole, with};
+use super::door::{CANARY, Door, whole, with};
 
 on_both! {
     async fn fifty_requests_in_one_go_are_answered_in_their_order(engine: Engine) {
@@ -74,19 +74,14 @@ async fn a_client_that_asks_and_asks_and_never_reads_costs_no_memory_and_is_cut_
         Request::get("/drift/canary").end(),
         Request::new("HEAD /healthz HTTP/1.1").end(),
     ];
-    let began = Instant::now();
     let shouts = requests.iter().map(async |request| {
         let mut connection = Connection::cramped(&door.server).await;
-        connection.shout(&request.repeat(500), GIGABYTE).await
+        connection.shout(&request.repeat(500)).await
     });
-    for written in join_all(shouts).await {
-        assert!(written < GIGABYTE);
+    for idle in join_all(shouts).await {
+        // It did not go on reading while its answers were not taken.
+        assert!(idle > Duration::from_secs(2), "{idle:?}");
     }
-    assert!(
-        began.elapsed() < Duration::from_secs(20),
-        "{:?}",
-        began.elapsed()
-    );
     let grown = door.peak_memory().saturating_sub(before);
     assert!(grown < 24 << 20, "grown by {grown} bytes");
     assert_eq!(warm.report(whole().to_string()).await, "202");

@@ -7,6 +7,7 @@ use harness::proxy::Proxy;
 use harness::server::{Engine, Server, Site};
 use harness::{eventually, report};
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// What a client may have to wait for at most, with the deadline of the store at two seconds and a slow machine.
@@ -133,7 +134,30 @@ async fn a_database_that_hangs_is_unavailable_and_not_waited_for_without_end() {
     let key = server.create_key("admin").await;
     assert_serving(&server, &key).await;
 
+    // Some are in the middle of a question when it happens.
+    let (answered, mut answers) = watch::channel(());
+    let mut asking = JoinSet::new();
+    for _ in 0..8 {
+        let request = server.client.get(server.url("/drift/batches"));
+        let (request, answered) = (request.bearer_auth(&key), answered.clone());
+        asking.spawn(async move {
+            loop {
+                let answer = request.try_clone().expect("no body").send().await;
+                let status = answer.expect("an answer").status().as_u16();
+                if status != 200 {
+                    return status;
+                }
+                answered.send_replace(());
+            }
+        });
+    }
+    for _ in 0..100 {
+        answers.changed().await.expect("they ask");
+    }
     proxy.freeze();
+    let frozen = Instant::now();
+    assert_eq!(asking.join_all().await, [503; 8]);
+    assert!(frozen.elapsed() < SOON, "took {:?}", frozen.elapsed());
     assert_unavailable(&server, &key).await;
     assert_unavailable(&server, &key).await;
     assert_eq!(

@@ -4,6 +4,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Output;
 
+use drift_api::store::{DatabaseUrl, NewKey, Store, StoreError};
+use drift_schema::{Digest, Micros, Scope, Workspace};
 use harness::database::Db;
 use harness::server::{Engine, Server, Site};
 use harness::{on_both, report};
@@ -198,6 +200,26 @@ on_both! {
         for server in started {
             server.finish().await;
         }
+    }
+
+    async fn of_many_who_would_make_the_first_keys_one_does_and_only_if_it_can_keep_them(engine: Engine) {
+        let site = Site::new(engine).await;
+        site.ok(&["migrate"]).await;
+        let make = async |name: &str, keep: Result<(), StoreError>| {
+            let store = Store::open(&DatabaseUrl::parse(&site.database_url).unwrap()).unwrap();
+            let hash = Digest::parse(&"ab".repeat(32)).unwrap();
+            let key = NewKey { id: name.to_owned(), name: name.to_owned(), scopes: vec![Scope::Read], hash, rate: None };
+            let made = store.create_first_keys(&Workspace::default_one(), vec![key], Micros::now(), || keep).await;
+            store.close().await;
+            made
+        };
+        assert!(make("unkept", Err(StoreError::Refused("no room for the file".to_owned()))).await.is_err());
+        let ok = || Ok(());
+        let (a, b, c, d) = tokio::join!(make("a", ok()), make("b", ok()), make("c", ok()), make("d", ok()));
+        let made = [a, b, c, d].map(Result::unwrap);
+        assert_eq!(made.iter().filter(|made| **made).count(), 1, "{made:?}");
+        assert_eq!(Db::open(&site).await.number("SELECT COUNT(*) FROM keys").await, 1);
+        site.assert_clean().await;
     }
 
     async fn a_server_that_may_not_migrate_says_what_to_run(engine: Engine) {
