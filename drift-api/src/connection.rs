@@ -192,3 +192,112 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Connection<T> {
         Pin::new(&mut self.socket).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+
+    use super::*;
+
+    const DEADLINE: Duration = Duration::from_millis(50);
+
+    /// The client's end, and ours with room for 64 bytes each way.
+    fn pair() -> (DuplexStream, Connection<DuplexStream>) {
+        let (client, server) = duplex(64);
+        (client, Connection::new(server, DEADLINE))
+    }
+
+    /// How many bytes actix would get if it read now; none if it had to wait.
+    async fn read_now(connection: &mut Connection<DuplexStream>) -> Option<usize> {
+        let mut bytes = [0; 1024];
+        tokio::select! {
+            biased;
+            read = connection.read(&mut bytes) => Some(read.unwrap()),
+            () = std::future::ready(()) => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_while_an_answer_is_not_taken() {
+        let (mut client, mut connection) = pair();
+        client.write_all(b"one more").await.unwrap();
+        let answer = tokio::time::timeout(DEADLINE, connection.write_all(&[0; 65])).await;
+        assert!(answer.is_err(), "there is room for 64 bytes only");
+        assert_eq!(read_now(&mut connection).await, None);
+        client.read_exact(&mut [0; 64]).await.unwrap();
+        connection.write_all(&[0]).await.unwrap();
+        assert_eq!(read_now(&mut connection).await, Some(8));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_never_taken_is_given_up() {
+        let (_client, mut connection) = pair();
+        let error = connection.write_all(&[0; 65]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn the_next_request_waits_while_one_without_a_body_is_in_service() {
+        let (mut client, mut connection) = pair();
+        client.write_all(b"one more").await.unwrap();
+        let in_service = connection.gate().enter(false);
+        assert_eq!(read_now(&mut connection).await, None);
+        let next = async {
+            tokio::time::sleep(DEADLINE / 2).await;
+            drop(in_service);
+        };
+        let mut bytes = [0; 64];
+        let (read, ()) = tokio::join!(connection.read(&mut bytes), next);
+        assert_eq!(read.unwrap(), 8);
+    }
+
+    #[tokio::test]
+    async fn a_head_that_does_not_end_is_the_end() {
+        let (mut client, mut connection) = pair();
+        client.write_all(b"GET /").await.unwrap();
+        let began = Instant::now();
+        assert_eq!(connection.read(&mut [0; 64]).await.unwrap(), 5);
+        assert_eq!(connection.read(&mut [0; 64]).await.unwrap(), 0);
+        assert!(began.elapsed() >= DEADLINE);
+    }
+
+    #[tokio::test]
+    async fn a_connection_may_rest_between_two_requests_and_a_body_has_another_deadline() {
+        let (mut client, mut connection) = pair();
+        client.write_all(b"GET / HTTP/1.1").await.unwrap();
+        assert_eq!(read_now(&mut connection).await, Some(14));
+        let in_service = connection.gate().enter(true);
+        let long = DEADLINE * 3;
+        let read = tokio::time::timeout(long, connection.read_u8()).await;
+        assert!(read.is_err(), "a body may take longer");
+        drop(in_service);
+        let read = tokio::time::timeout(long, connection.read_u8()).await;
+        assert!(read.is_err(), "nothing is asked, so nothing is late");
+        client.write_all(b"x").await.unwrap();
+        assert_eq!(connection.read_u8().await.unwrap(), b'x');
+    }
+
+    #[tokio::test]
+    async fn actix_gets_small_portions_outside_of_bodies() {
+        let (mut client, server) = duplex(1 << 20);
+        let mut connection = Connection::new(server, DEADLINE);
+        client.write_all(&vec![0; 3 * SIP]).await.unwrap();
+        let mut bytes = vec![0; 4 * SIP];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        // As actix does: on and on until there is nothing for now.
+        std::future::poll_fn(|context| {
+            loop {
+                let room = buffer.remaining().min(1024);
+                let mut part = buffer.take(room);
+                let read = Pin::new(&mut connection).poll_read(context, &mut part);
+                let filled = part.filled().len();
+                buffer.advance(filled);
+                if read.is_pending() {
+                    return Poll::Ready(());
+                }
+            }
+        })
+        .await;
+        assert_eq!(buffer.filled().len(), SIP);
+    }
+}

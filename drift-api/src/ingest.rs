@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::store::{Incoming, Outcome, Store};
-use crate::telemetry::Metrics;
+use crate::telemetry::{self, Metrics};
 use salt::Salts;
 
 /// Limits of the queue.
@@ -94,7 +94,7 @@ impl Ingest {
         let received = ReportReceived::new(report, key.to_owned(), salt);
         Incoming::new(report_id, received).map_err(|error| {
             tracing::error!(
-                error = &error as &dyn std::error::Error,
+                error = %telemetry::causes(&error),
                 "a report could not be sealed"
             );
             Code::Internal

@@ -1,7 +1,7 @@
 //! HTTP by hand, for requests that no honest client would send: one connection, bytes in, answers out.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -198,20 +198,9 @@ impl Connection {
         }
     }
 
-    /// Writes the same bytes again and again, and never reads, until the server hangs up. How long it had taken nothing
-    /// by then.
-    pub async fn shout(&mut self, bytes: &[u8]) -> Duration {
-        let shout = async {
-            let mut taken = Instant::now();
-            let mut at = 0;
-            while let Ok(written) = self.stream.write(&bytes[at..]).await {
-                at = (at + written) % bytes.len();
-                taken = Instant::now();
-            }
-            taken.elapsed()
-        };
-        let shout = tokio::time::timeout(PATIENCE, shout).await;
-        shout.expect("the server hangs up")
+    /// Writes the same bytes again and again, and never reads, until the server hangs up.
+    pub async fn shout(&mut self, bytes: &[u8]) {
+        while self.try_write(bytes).await.is_ok() {}
     }
 
     /// Writes the same bytes again and again until the server hangs up or `most` are written, and reads what comes

