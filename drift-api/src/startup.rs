@@ -196,6 +196,8 @@ fn serve(
             .h1(map_config(app, |()| AppConfig::default()));
         fn_service(move |socket: TcpStream| {
             let peer = socket.peer_addr().ok();
+            // An answer is one write; waiting for more to send with it would be for nothing.
+            let _ = socket.set_nodelay(true);
             std::future::ready(Ok((Connection::new(socket, head_deadline), peer)))
         })
         .and_then(http)

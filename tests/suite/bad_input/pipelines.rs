@@ -74,7 +74,7 @@ async fn a_client_that_asks_and_asks_and_never_reads_costs_no_memory_and_is_cut_
     ];
     let shouts = requests.iter().map(async |request| {
         let mut connection = Connection::cramped(&door.server).await;
-        connection.shout(&request.repeat(500)).await
+        connection.shout(&request.repeat(500)).await;
     });
     join_all(shouts).await;
     let grown = door.peak_memory().saturating_sub(before);
