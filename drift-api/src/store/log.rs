@@ -25,10 +25,6 @@ const HEAD: &str = "SELECT position, hash FROM event_heads WHERE workspace = $1"
 const NEW_HEAD: &str = "INSERT INTO event_heads (workspace, position, hash) VALUES ($1, 0, $2) ON CONFLICT (workspace) DO NOTHING";
 const MOVE_HEAD: &str = "UPDATE event_heads SET position = $2, hash = $3 WHERE workspace = $1";
 
-/// The same, with the parameters in the order of their places, for a text that follows another.
-pub(super) const SQLITE_MOVE_HEAD: &str =
-    "UPDATE event_heads SET position = ?, hash = ? WHERE workspace = ?";
-
 /// Where our last flush left the logs of the workspaces. A guess: other processes write too.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Heads(Arc<Mutex<HashMap<Workspace, Head>>>);

@@ -126,8 +126,8 @@ impl Store {
         }
     }
 
-    /// On Postgres, as long as no other process writes, the head is where our last flush left it. Then one statement does
-    /// all, and checks that guess; a round trip instead of four.
+    /// As long as no other process writes, the head is where our last flush left it. Then the guess saves asking, and
+    /// is checked as it is used: one trip to Postgres instead of four, two to SQLite instead of five.
     async fn record_at_known_head(
         &self,
         workspace: &Workspace,
@@ -177,9 +177,7 @@ impl Store {
             .number_duplicates(workspace, incoming, &mut stored.outcomes)
             .await?;
         session.commit().await?;
-        if !self.db.is_sqlite() {
-            self.heads.set(workspace, plan.head);
-        }
+        self.heads.set(workspace, plan.head);
         Ok(attempt)
     }
 }

@@ -66,7 +66,8 @@ impl Database {
                     .pragma("cache_size", "-16000")
                     // Checkpoints every 32 MB instead of 4: the pages of the counters are written over and over.
                     .pragma("wal_autocheckpoint", "8000")
-                    .pragma("temp_store", "FILE")
+                    // Else SQLite makes and removes a file for undoing a single statement, with every flush.
+                    .pragma("temp_store", "MEMORY")
                     .disable_statement_logging();
                 let pool = |size| {
                     SqlitePoolOptions::new()
@@ -107,7 +108,11 @@ impl Database {
                     .acquire_timeout(PATIENCE)
                     .idle_timeout(None)
                     .max_lifetime(None);
-                let both = one.connect_lazy_with((*write.connect_options()).clone());
+                // Its temporary tables may be as large as the live ones.
+                let options = (*write.connect_options())
+                    .clone()
+                    .pragma("temp_store", "FILE");
+                let both = one.connect_lazy_with(options);
                 Self::Sqlite {
                     write: both.clone(),
                     read: both,

@@ -1,0 +1,327 @@
+//! SQLite gets many rows of VALUES; each number of rows up to `ROWS` is a text of its own, prepared once. Every text
+//! is a trip to SQLite's thread and back, so statements that follow one another anyway go together.
+
+use std::sync::LazyLock;
+
+use sqlx::pool::PoolConnection;
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqlitePool};
+use sqlx::{Row as _, Sqlite};
+use uuid::Uuid;
+
+use super::{Flush, Flushed, NewRow, count_up};
+use crate::store::session::Row;
+use crate::store::tally::Tally;
+
+/// OR FAIL: what goes wrong ends our transaction anyway, so SQLite need not keep a copy of every page for undoing
+/// the one statement.
+const EVENTS: &str = "INSERT OR FAIL INTO events (workspace, position, recorded_at, kind, version, report_id, payload, hash) VALUES ";
+const BATCHES: &str = "INSERT OR FAIL INTO batches
+    (workspace, day, service, step, count, first_seen, last_seen, last_position, fresh, screenshot_ref) VALUES ";
+const MOVE_HEAD: &str = "UPDATE event_heads SET position = ?, hash = ? WHERE workspace = ? AND position = ? AND hash = ?";
+/// One of the counts that are asked for in one text. Not a join: that would build a table of what is asked, each time.
+const COUNT_OF: &str =
+    "(SELECT count FROM batches WHERE workspace = ? AND day = ? AND service = ? AND step = ?)";
+const BY_ID: &str = "SELECT report_id, recorded_at, payload, kind, version FROM events WHERE workspace = ? AND report_id IN (";
+
+/// The most rows of a text that exists for every smaller number too.
+const ROWS: usize = 64;
+/// For long lists, where few trips count.
+const MANY_ROWS: usize = 512;
+
+/// Texts by their number of rows.
+struct ByRows {
+    few: Vec<String>,
+    many: String,
+}
+
+impl ByRows {
+    fn new(of: impl Fn(usize) -> String) -> Self {
+        Self {
+            few: (1..=ROWS).map(&of).collect(),
+            many: of(MANY_ROWS),
+        }
+    }
+
+    fn get(&self, rows: usize) -> &str {
+        if rows == MANY_ROWS {
+            &self.many
+        } else {
+            &self.few[rows - 1]
+        }
+    }
+}
+
+static APPEND: LazyLock<ByRows> = LazyLock::new(|| {
+    ByRows::new(|n| [EVENTS, &join("(?, ?, ?, ?, ?, ?, ?, ?)", ", ", n)].concat())
+});
+static APPEND_AND_MOVE: LazyLock<ByRows> =
+    LazyLock::new(|| ByRows::new(|n| [APPEND.get(n), "; ", MOVE_HEAD].concat()));
+static COUNT_UP: LazyLock<ByRows> = LazyLock::new(|| {
+    ByRows::new(|n| {
+        let rows = join("(?, ?, ?, ?, ?, ?, ?, ?, TRUE, ?)", ", ", n);
+        [BATCHES, &rows, count_up!()].concat()
+    })
+});
+static COUNT_UP_AND_ASK: LazyLock<ByRows> = LazyLock::new(|| {
+    ByRows::new(|n| {
+        let counts = join(COUNT_OF, " || ',' || ", n);
+        [COUNT_UP.get(n), "; SELECT ", &counts].concat()
+    })
+});
+/// The two trips of a flush that is a transaction of its own. The first says how many heads it moved.
+static BEGIN_AND_APPEND: LazyLock<ByRows> = LazyLock::new(|| {
+    ByRows::new(|n| {
+        let append = APPEND_AND_MOVE.get(n);
+        ["BEGIN IMMEDIATE; ", append, "; SELECT CHANGES()"].concat()
+    })
+});
+static COUNT_AND_COMMIT: LazyLock<ByRows> =
+    LazyLock::new(|| ByRows::new(|n| [COUNT_UP_AND_ASK.get(n), "; COMMIT"].concat()));
+static FIND: LazyLock<ByRows> =
+    LazyLock::new(|| ByRows::new(|n| [BY_ID, &join("?", ", ", n), ")"].concat()));
+
+fn join(one: &str, between: &str, times: usize) -> String {
+    vec![one; times].join(between)
+}
+
+/// Cuts a list into runs that have a text each.
+fn runs<T>(mut list: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let rows = if list.len() >= MANY_ROWS {
+            MANY_ROWS
+        } else {
+            list.len().min(ROWS)
+        };
+        let (run, rest) = list.split_at(rows);
+        list = rest;
+        (rows > 0).then_some(run)
+    })
+}
+
+type SqliteQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
+
+/// A connection in the middle of a transaction that sqlx knows nothing of. Dropped there, it is closed, which rolls
+/// back; nobody else gets it from the pool.
+struct InTransaction {
+    connection: PoolConnection<Sqlite>,
+    open: bool,
+}
+
+impl Drop for InTransaction {
+    fn drop(&mut self) {
+        if self.open {
+            self.connection.close_on_drop();
+        }
+    }
+}
+
+impl InTransaction {
+    async fn roll_back(mut self) -> sqlx::Result<()> {
+        sqlx::query("ROLLBACK")
+            .execute(&mut *self.connection)
+            .await?;
+        self.open = false;
+        Ok(())
+    }
+}
+
+/// Two trips. A flush of more rows than a text has takes the long way, where trips hardly count.
+pub(super) async fn flush_at_once(
+    workspace: &str,
+    flush: &Flush<'_>,
+    pool: &SqlitePool,
+) -> sqlx::Result<Flushed> {
+    let rows = flush.rows.len();
+    if rows > ROWS {
+        return Ok(Flushed::HeadMoved);
+    }
+    let mut transaction = InTransaction {
+        connection: pool.acquire().await?,
+        open: true,
+    };
+    let text = BEGIN_AND_APPEND.get(rows);
+    let append = bind_append(sqlx::query(text), workspace, flush, flush.rows);
+    let appended = append.fetch_one(&mut *transaction.connection).await;
+    let refused = match appended.and_then(|row| row.try_get_unchecked::<i64, _>(0)) {
+        Ok(1) => None,
+        Ok(_) => Some(Ok(Flushed::HeadMoved)),
+        Err(error) => Some(match constraint(&error).as_deref() {
+            // Of the index over the ids.
+            Some("2067") => Ok(Flushed::Repeated),
+            // Of the primary key: somebody else's event stands there.
+            Some("1555") => Ok(Flushed::HeadMoved),
+            _ => Err(error),
+        }),
+    };
+    if let Some(refused) = refused {
+        // Where BEGIN was what failed there is nothing to roll back, and the connection goes.
+        let rolled_back = transaction.roll_back().await;
+        return refused.and_then(|refused| rolled_back.map(|()| refused));
+    }
+    let text = COUNT_AND_COMMIT.get(flush.tallies.len());
+    let count = bind_counting(sqlx::query(text), workspace, &flush.tallies);
+    // All rows, not one: what follows the row is the COMMIT.
+    let counted = count.fetch_all(&mut *transaction.connection).await?;
+    transaction.open = false;
+    let mut counts = Vec::with_capacity(flush.tallies.len());
+    read_counts(
+        counted.first().ok_or(sqlx::Error::RowNotFound)?,
+        &mut counts,
+    )?;
+    Ok(Flushed::Counts(counts))
+}
+
+fn constraint(error: &sqlx::Error) -> Option<String> {
+    Some(error.as_database_error()?.code()?.into_owned())
+}
+
+/// Within a transaction that holds the head.
+pub(super) async fn flush(
+    workspace: &str,
+    flush: &Flush<'_>,
+    tx: &mut SqliteConnection,
+) -> sqlx::Result<Vec<i64>> {
+    let mut from = flush.from;
+    for run in runs(flush.rows) {
+        let part = Flush {
+            from,
+            rows: run,
+            tallies: Vec::new(),
+        };
+        let query = sqlx::query(APPEND_AND_MOVE.get(run.len()));
+        bind_append(query, workspace, &part, run)
+            .execute(&mut *tx)
+            .await?;
+        from.position = run[run.len() - 1].position;
+        from.hash = run[run.len() - 1].hash;
+    }
+    let mut counts = Vec::with_capacity(flush.tallies.len());
+    for run in runs(&flush.tallies) {
+        let query = sqlx::query(COUNT_UP_AND_ASK.get(run.len()));
+        let row = bind_counting(query, workspace, run)
+            .fetch_one(&mut *tx)
+            .await?;
+        read_counts(&row, &mut counts)?;
+    }
+    Ok(counts)
+}
+
+pub(super) async fn insert_events(
+    workspace: &str,
+    rows: &[NewRow<'_>],
+    tx: &mut SqliteConnection,
+) -> sqlx::Result<()> {
+    for run in runs(rows) {
+        let query = bind_events(sqlx::query(APPEND.get(run.len())), workspace, run);
+        query.execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn count_up(
+    workspace: &str,
+    tallies: &[Tally<'_>],
+    tx: &mut SqliteConnection,
+) -> sqlx::Result<()> {
+    for run in runs(tallies) {
+        let query = bind_tallies(sqlx::query(COUNT_UP.get(run.len())), workspace, run);
+        query.execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn reports_by_id(
+    workspace: &str,
+    ids: &[Uuid],
+    tx: &mut SqliteConnection,
+) -> sqlx::Result<Vec<Row>> {
+    let mut found = Vec::new();
+    for run in runs(ids) {
+        let query = sqlx::query(FIND.get(run.len())).bind(workspace);
+        let query = run.iter().fold(query, |query, id| query.bind(*id));
+        let rows = query.fetch_all(&mut *tx).await?;
+        found.extend(rows.into_iter().map(Row::Sqlite));
+    }
+    Ok(found)
+}
+
+fn bind_append<'q>(
+    query: SqliteQuery<'q>,
+    workspace: &'q str,
+    flush: &'q Flush<'_>,
+    run: &'q [NewRow<'_>],
+) -> SqliteQuery<'q> {
+    let query = bind_events(query, workspace, run);
+    match run.last() {
+        Some(to) => query.bind(to.position).bind(to.hash.to_vec()),
+        None => query,
+    }
+    .bind(workspace)
+    .bind(flush.from.position)
+    .bind(flush.from.hash.to_vec())
+}
+
+fn bind_events<'q>(
+    query: SqliteQuery<'q>,
+    workspace: &'q str,
+    run: &'q [NewRow<'_>],
+) -> SqliteQuery<'q> {
+    run.iter().fold(query, |query, row| {
+        query
+            .bind(workspace)
+            .bind(row.position)
+            .bind(row.at.0)
+            .bind(row.kind)
+            .bind(row.version)
+            .bind(row.report_id)
+            .bind(row.payload)
+            .bind(row.hash.as_slice())
+    })
+}
+
+fn bind_tallies<'q>(
+    query: SqliteQuery<'q>,
+    workspace: &'q str,
+    run: &'q [Tally<'_>],
+) -> SqliteQuery<'q> {
+    run.iter().fold(query, |query, tally| {
+        query
+            .bind(workspace)
+            .bind(tally.day.to_string())
+            .bind(tally.service.as_str())
+            .bind(tally.step.as_str())
+            .bind(tally.count)
+            .bind(tally.first_seen.0)
+            .bind(tally.last_seen.0)
+            .bind(tally.last_position)
+            .bind(tally.screenshot_ref.map(drift_schema::Digest::as_str))
+    })
+}
+
+fn bind_counting<'q>(
+    query: SqliteQuery<'q>,
+    workspace: &'q str,
+    run: &'q [Tally<'_>],
+) -> SqliteQuery<'q> {
+    let query = bind_tallies(query, workspace, run);
+    run.iter().fold(query, |query, tally| {
+        query
+            .bind(workspace)
+            .bind(tally.day.to_string())
+            .bind(tally.service.as_str())
+            .bind(tally.step.as_str())
+    })
+}
+
+fn read_counts(row: &sqlx::sqlite::SqliteRow, counts: &mut Vec<i64>) -> sqlx::Result<()> {
+    // A lone count is not concatenated and stays a number.
+    let text: String = row.try_get_unchecked(0)?;
+    for count in text.split(',') {
+        let count = count
+            .parse()
+            .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+        counts.push(count);
+    }
+    Ok(())
+}
