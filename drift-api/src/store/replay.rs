@@ -8,7 +8,7 @@ use super::log::{Head, NEXT_EVENTS, StoredRow};
 use super::session::{Row, Session};
 
 /// Rows per statement: large enough to amortise it, small enough to hold.
-const PAGE: i64 = 2_000;
+const PAGE: i64 = 5_000;
 
 /// The workspaces that have a log, or the head of one: a head row that was taken away must not hide a log. The recursion
 /// hops along the index, from one workspace to the next.

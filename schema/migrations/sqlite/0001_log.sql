@@ -53,7 +53,8 @@ CREATE TABLE batches (
     PRIMARY KEY (workspace, day, service, step)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX batches_by_step ON batches (workspace, service, step, day);
-CREATE INDEX batches_fresh ON batches (workspace, day, service, step) WHERE fresh;
+-- No partial index over `fresh` as on Postgres: SQLite rewrites an index whenever a statement names one of its columns,
+-- changed or not, and counting names it each time.
 
 CREATE TABLE keys (
     workspace  TEXT    NOT NULL,
