@@ -93,7 +93,11 @@ impl Reader<'_> {
             _ => Err("is not an http or https URL"),
         });
         let migrate = self.parse("DRIFT_MIGRATE", "is neither true nor false");
-        let workers = self.parse("DRIFT_WORKERS", "is not a number");
+        let workers = self.with("DRIFT_WORKERS", |text| {
+            // More than that actix refuses, with a panic.
+            let number = text.parse().ok().filter(|number| *number <= 512);
+            number.ok_or("is not a number up to 512")
+        });
         let rate = self.parse("DRIFT_RATE_PER_KEY", "is not a number");
         let queue = self.above_zero("DRIFT_QUEUE_REPORTS");
         let flush = self.above_zero("DRIFT_FLUSH_REPORTS");
