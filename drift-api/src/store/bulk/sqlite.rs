@@ -13,8 +13,7 @@ use super::{Flush, Flushed, NewRow, count_up};
 use crate::store::session::Row;
 use crate::store::tally::Tally;
 
-/// OR FAIL: what goes wrong ends our transaction anyway, so SQLite need not keep a copy of every page for undoing
-/// the one statement.
+/// OR FAIL: what goes wrong ends our transaction anyway, so the one statement need not be undone.
 const EVENTS: &str = "INSERT OR FAIL INTO events (workspace, position, recorded_at, kind, version, report_id, payload, hash) VALUES ";
 const BATCHES: &str = "INSERT OR FAIL INTO batches
     (workspace, day, service, step, count, first_seen, last_seen, last_position, fresh, screenshot_ref) VALUES ";
