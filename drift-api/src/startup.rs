@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::HttpService;
-use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
+use actix_service::{
+    IntoServiceFactory as _, ServiceFactory as _, ServiceFactoryExt as _, fn_factory, map_config,
+};
 use actix_web::App;
 use actix_web::dev::{AppConfig, ServerHandle};
 use actix_web::middleware::from_fn;
@@ -19,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Settings;
-use crate::connection::Connection;
+use crate::connection::{Connection, Entrance, KEEP_ALIVE};
 use crate::first_start;
 use crate::http::{self, State};
 use crate::ingest::Ingest;
@@ -28,7 +30,6 @@ use crate::readiness::Readiness;
 use crate::store::{Store, StoreError};
 use crate::telemetry::{Telemetry, causes, request};
 
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A server that listens already.
@@ -181,11 +182,11 @@ fn serve(
     // What `HttpServer` does, with our own connection in the place of the bare socket.
     let server = server.listen("http", listener, move || {
         let app = app().into_factory().map_err(|error| error.error_response());
-        let draining = draining.clone();
+        let (draining, drains) = (draining.clone(), draining.clone());
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
-                let draining = draining.clone();
-                async move { draining.notified().await }
+                let drains = drains.clone();
+                async move { drains.notified().await }
             })
             .keep_alive(KEEP_ALIVE)
             .client_request_timeout(head_deadline)
@@ -194,13 +195,14 @@ fn serve(
                 data.insert(connection.gate());
             })
             .h1(map_config(app, |()| AppConfig::default()));
-        fn_service(move |socket: TcpStream| {
-            let peer = socket.peer_addr().ok();
-            // An answer is one write; waiting for more to send with it would be for nothing.
-            let _ = socket.set_nodelay(true);
-            std::future::ready(Ok((Connection::new(socket, head_deadline), peer)))
+        let http = Rc::new(http);
+        fn_factory(move || {
+            let (http, draining) = (Rc::clone(&http), draining.clone());
+            async move {
+                let http = http.new_service(()).await?;
+                Ok::<_, ()>(Entrance::new(http, head_deadline, draining))
+            }
         })
-        .and_then(http)
     })?;
     Ok(server.run())
 }

@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod clock;
+mod crowd;
 mod forgetting;
 mod generated;
 mod golden;
