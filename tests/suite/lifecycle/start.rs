@@ -230,6 +230,17 @@ on_both! {
         site.start().await.finish().await;
     }
 
+    async fn a_database_that_is_not_there_is_no_empty_store(engine: Engine) {
+        let site = Site::new(engine).await;
+        for arguments in [&["verify"][..], &["rebuild"], &["export"], &["retain"], &["erase", "--key", "0123456789ab"], &["key", "list"]] {
+            let errors = failed(&site, arguments, 1).await;
+            assert!(errors.contains("drift-api migrate"), "{arguments:?}: {errors}");
+        }
+        assert!(!site.folder.path().join("data").exists(), "nothing is made by asking");
+        site.ok(&["migrate"]).await;
+        site.assert_clean().await;
+    }
+
     async fn a_database_of_a_newer_version_is_left_alone(engine: Engine) {
         let site = Site::new(engine).await;
         site.ok(&["migrate"]).await;
