@@ -137,7 +137,8 @@ async fn where_it_is_crowded_a_connection_stands_up_after_its_answer() {
     let socket = connection.socket.clone();
     drop(connection);
     assert!(!seats.are_crowded());
-    socket.borrow_mut().write_all(b"still open").await.unwrap();
+    let mut socket = Rc::into_inner(socket).unwrap().into_inner();
+    socket.write_all(b"still open").await.unwrap();
     assert_eq!(client.read(&mut [0; 64]).await.unwrap(), 10);
 }
 
