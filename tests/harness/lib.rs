@@ -12,6 +12,7 @@ pub mod postgres;
 pub mod proxy;
 pub mod raw;
 pub mod reports;
+pub mod runner;
 pub mod server;
 pub mod viewer;
 
