@@ -9,9 +9,11 @@
 mod bad_input;
 mod clock;
 mod crowd;
+mod evidence;
 mod forgetting;
 mod generated;
 mod golden;
+mod hooks;
 mod in_process;
 mod ingest;
 mod keys;
