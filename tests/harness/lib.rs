@@ -6,9 +6,12 @@
     reason = "a test fails by panicking"
 )]
 
+pub mod agentkeys;
 pub mod database;
+pub mod fake_http;
 pub mod otlp;
 pub mod postgres;
+pub mod provider;
 pub mod proxy;
 pub mod raw;
 pub mod reports;
@@ -16,7 +19,10 @@ pub mod runner;
 pub mod server;
 pub mod viewer;
 
+pub use agentkeys::Machine;
 pub use database::Db;
+pub use fake_http::{FakeHttp, Reply};
+pub use provider::Provider;
 pub use reports::report;
 pub use server::{Engine, Server};
 
