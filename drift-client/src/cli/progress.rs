@@ -32,16 +32,21 @@ impl Progress {
     }
 
     pub(super) fn show(&mut self, stage: &Stage<'_>) {
-        let text = match stage {
-            Stage::Checking => "asking whether the stored key still works".to_owned(),
-            Stage::Verifying => "asking whether the new key works".to_owned(),
-            Stage::Scraping(Line::Progress(progress)) => progress.step.to_string(),
-            Stage::Scraping(Line::Resource(resource)) => format!("made: {}", resource.kind),
-            Stage::Scraping(_) => return,
-        };
-        // A scraper that says the same a million times says it once.
+        match stage {
+            Stage::Checking => self.tell("asking whether the stored key still works"),
+            Stage::Verifying => self.tell("asking whether the new key works"),
+            Stage::Scraping(Line::Progress(progress)) => self.tell(progress.step.as_str()),
+            Stage::Scraping(Line::Resource(resource)) => {
+                self.tell(&format!("made: {}", resource.kind));
+            }
+            Stage::Scraping(_) => {}
+        }
+    }
+
+    /// A scraper that says the same a million times says it once.
+    fn tell(&mut self, text: &str) {
         if text != self.shown {
-            self.shown = text;
+            text.clone_into(&mut self.shown);
             if self.terminal {
                 self.draw();
             } else {

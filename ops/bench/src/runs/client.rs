@@ -13,7 +13,13 @@ use crate::options::ClientArgs;
 use crate::process;
 use crate::report::{Row, Table, median};
 
-const LINE: &str = "{\"type\":\"progress\",\"step\":\"signup-form\"}\n";
+/// Short lines are the hardest; two kinds of them, so that nothing can be remembered.
+const LINES: &str = concat!(
+    r#"{"type":"progress","step":"signup-form"}"#,
+    "\n",
+    r#"{"type":"progress","step":"otp"}"#,
+    "\n"
+);
 const TRIPWIRE: &str = concat!(
     r#"{"type":"tripwire","kind":"selector-missing","step":"signup-form","url":"https://platform.openai.com/signup","#,
     r#""dom_digest":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}"#
@@ -32,7 +38,7 @@ pub fn run(args: &ClientArgs) -> Result<Vec<Table>> {
 /// The scraper of the flood: started by this program through `agentkeys`.
 pub fn write_flood(mebibytes: u64) -> Result<()> {
     use std::io::Write as _;
-    let block = LINE.repeat(64 * 1024 / LINE.len());
+    let block = LINES.repeat(64 * 1024 / LINES.len());
     let mut stdout = std::io::stdout().lock();
     for _ in 0..(mebibytes * 1024 * 1024).div_ceil(block.len() as u64) {
         stdout.write_all(block.as_bytes())?;
