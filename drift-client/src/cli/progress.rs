@@ -1,5 +1,7 @@
 //! What a person sees while a scraper runs: a line that turns on a terminal, plain lines elsewhere.
 
+use std::cell::RefCell;
+use std::convert::Infallible;
 use std::io::{IsTerminal as _, Stderr, Write as _};
 use std::time::{Duration, Instant};
 
@@ -56,7 +58,7 @@ impl Progress {
     }
 
     /// Turns for as long as it is polled.
-    pub(super) async fn turn(progress: &std::cell::RefCell<Self>) {
+    pub(super) async fn turn(progress: &RefCell<Self>) -> Infallible {
         let mut clock = tokio::time::interval(TURN);
         clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
