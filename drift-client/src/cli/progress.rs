@@ -12,6 +12,8 @@ use crate::provision::Stage;
 const FRAMES: [char; 4] = ['|', '/', '-', '\\'];
 /// Between two turns of the spinner.
 const TURN: Duration = Duration::from_millis(120);
+/// A log is for people, too: a scraper that goes mad does not fill it.
+const MOST_LINES: u32 = 1_000;
 
 pub(super) struct Progress {
     stderr: Stderr,
@@ -19,6 +21,7 @@ pub(super) struct Progress {
     started: Instant,
     shown: String,
     turns: usize,
+    lines: u32,
 }
 
 impl Progress {
@@ -30,6 +33,7 @@ impl Progress {
             started: Instant::now(),
             shown: String::new(),
             turns: 0,
+            lines: 0,
         }
     }
 
@@ -50,9 +54,14 @@ impl Progress {
         if text != self.shown {
             text.clone_into(&mut self.shown);
             if self.terminal {
-                self.draw();
-            } else {
+                // The next turn shows it.
+                return;
+            }
+            self.lines = self.lines.saturating_add(1);
+            if self.lines <= MOST_LINES {
                 let _ = writeln!(self.stderr, "{}", self.shown);
+            } else if self.lines == MOST_LINES + 1 {
+                let _ = writeln!(self.stderr, "(further steps are not shown)");
             }
         }
     }
