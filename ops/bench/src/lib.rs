@@ -47,7 +47,9 @@ pub fn run(what: What) -> Result<Option<Findings>> {
             tables: client::run(&args)?,
             as_json: args.json,
         })),
-        What::Flood { mebibytes } => client::write_flood(mebibytes).map(|()| None),
+        What::Flood { mebibytes, in_turn } => {
+            client::write_flood(mebibytes, in_turn).map(|()| None)
+        }
         What::Seed { url, size } => {
             let (events, batches) = size.or(1_000_000);
             runtime

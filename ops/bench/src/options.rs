@@ -68,7 +68,11 @@ pub enum What {
     Client(ClientArgs),
     /// A scraper that writes so many MiB of progress (started by `client`)
     #[command(hide = true)]
-    Flood { mebibytes: u64 },
+    Flood {
+        mebibytes: u64,
+        #[arg(long)]
+        in_turn: bool,
+    },
     /// Fills the store behind --url with a valid log and stops
     Seed {
         /// Of a migrated, empty store
