@@ -3,4 +3,6 @@
 
 pub mod cdp;
 pub mod chromium;
+pub mod flow;
+pub mod keys;
 pub mod page;
