@@ -17,6 +17,25 @@ pub struct Page {
     target: Arc<str>,
 }
 
+/// Commands that show a page as it is, with everything that stands on it.
+const PICTURES: [&str; 5] = [
+    "Page.captureScreenshot",
+    "Page.captureSnapshot",
+    "Page.printToPDF",
+    "Page.startScreencast",
+    "HeadlessExperimental.beginFrame",
+];
+
+fn refuse_pictures(method: &'static str) -> Result<(), Error> {
+    if PICTURES.contains(&method) {
+        return Err(Error::Refused {
+            method,
+            message: "no picture without a mask: use evidence::picture".to_owned(),
+        });
+    }
+    Ok(())
+}
+
 impl Page {
     /// Attaches to the first tab there is.
     pub async fn first(connection: &Connection) -> anyhow::Result<Self> {
@@ -60,13 +79,24 @@ impl Page {
         method: &'static str,
         params: Value,
     ) -> Result<T, Error> {
+        refuse_pictures(method)?;
         self.connection.call(&self.session, method, params).await
     }
 
     /// The same where the answer says nothing.
     pub async fn tell(&self, method: &'static str, params: Value) -> Result<(), Error> {
+        refuse_pictures(method)?;
         let answer = self.connection.call_raw(&self.session, method, params);
         answer.await.map(drop)
+    }
+
+    /// The one way to a picture. `evidence` calls it with the mask on; every other call that makes one is refused.
+    pub(crate) async fn masked_screenshot(&self, params: Value) -> Result<String, Error> {
+        let taken: Value = self
+            .connection
+            .call(&self.session, "Page.captureScreenshot", params)
+            .await?;
+        Ok(taken["data"].as_str().unwrap_or_default().to_owned())
     }
 
     /// What the page says from now on, of the domains that are enabled.

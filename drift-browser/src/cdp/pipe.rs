@@ -6,10 +6,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::sync::mpsc;
 
-use super::Shared;
-
-/// A longer message ends the connection: nothing that we ask for is longer, and our memory is bounded.
-const LONGEST: usize = 96 << 20;
+use super::{LONGEST, Shared};
 
 pub(super) async fn write(
     mut to: impl AsyncWrite + Unpin,
