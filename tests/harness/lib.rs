@@ -9,6 +9,7 @@
 pub mod database;
 pub mod otlp;
 pub mod postgres;
+pub mod provider;
 pub mod proxy;
 pub mod raw;
 pub mod reports;
