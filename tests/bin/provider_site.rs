@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use harness::provider::{self, LAYOUTS, OPENAI, Switch};
+use harness::site::{self, LAYOUTS, OPENAI, Switch};
 
 const USAGE: &str = "usage: provider-site [--service openai|openrouter] [--listen HOST:PORT] [--maildir FOLDER] [--switch NAME]…
 
@@ -47,7 +47,7 @@ async fn main() -> ExitCode {
         Err(error) => return usage(&format!("cannot listen on {listen}: {error}")),
     };
     let address = socket.local_addr().expect("a bound socket has an address");
-    let server = provider::serve(layout, switches, maildir, socket).expect("the site starts");
+    let server = site::serve(layout, switches, maildir, socket).expect("the site starts");
     #[expect(clippy::print_stdout, reason = "whoever started it reads this")]
     {
         println!("http://{address}");

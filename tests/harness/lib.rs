@@ -7,13 +7,15 @@
 )]
 
 pub mod database;
+pub mod dovecot;
 pub mod otlp;
 pub mod postgres;
-pub mod provider;
 pub mod proxy;
 pub mod raw;
 pub mod reports;
+pub mod scraper;
 pub mod server;
+pub mod site;
 pub mod viewer;
 
 pub use database::Db;

@@ -3,6 +3,7 @@
 
 mod api;
 mod pages;
+mod process;
 mod state;
 mod switch;
 
@@ -13,6 +14,7 @@ use actix_web::dev::Server;
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpServer};
 
+pub use process::{RunningSite, beside};
 pub use state::Site;
 pub use switch::Switch;
 
