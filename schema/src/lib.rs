@@ -10,6 +10,7 @@ pub mod pii;
 pub mod problem;
 pub mod report;
 pub mod time;
+pub mod tree;
 pub mod words;
 
 #[cfg(feature = "describe")]
