@@ -1,9 +1,12 @@
-//! The wire types as JSON Schemas, for clients in other languages. `schema/json/` holds what this prints; a test
-//! in `tests/` says when it is stale.
+//! The wire types as JSON Schemas and as TypeScript, for clients and scrapers in other languages. `schema/json/` and
+//! `schema/scraper.d.ts` hold what this prints; a test in `tests/` says when they are stale.
+
+mod typescript;
 
 use schemars::{Schema, schema_for};
 
-use crate::{answer, problem, report};
+use crate::{answer, problem, report, scraper};
+pub use typescript::scraper_types;
 
 /// File name and schema of every document that crosses the wire.
 pub fn json_schemas() -> Vec<(&'static str, Schema)> {
@@ -16,5 +19,6 @@ pub fn json_schemas() -> Vec<(&'static str, Schema)> {
         ("batches", schema_for!(answer::Batches)),
         ("events", schema_for!(answer::Events)),
         ("problem", schema_for!(problem::Problem)),
+        ("scraper", schema_for!(scraper::Line)),
     ]
 }

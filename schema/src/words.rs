@@ -81,6 +81,16 @@ word!(
     "^[0-9]+\\.[0-9]+\\.[0-9]+(-[0-9A-Za-z.-]+)?(\\+[0-9A-Za-z.-]+)?$"
 );
 word!(
+    /// What a scraper left at a provider: `account`, `key`.
+    ResourceKind, is_service, "lower-case letters, digits and dashes, 1 to 64 characters, not starting with a dash",
+    "^[a-z0-9][a-z0-9-]{0,63}$"
+);
+word!(
+    /// Why a scraper gave up where no page had changed: `bad_credentials`. An open set.
+    FailureCode, is_code, "lower-case letters, digits, _ and -, 1 to 64 characters, starting with a letter or digit",
+    "^[a-z0-9][a-z0-9_-]{0,63}$"
+);
+word!(
     /// The tenant. Every row carries it; the first one is `default`.
     Workspace, is_service, "lower-case letters, digits and dashes, 1 to 64 characters, not starting with a dash",
     "^[a-z0-9][a-z0-9-]{0,63}$"
@@ -99,6 +109,10 @@ fn is_service(text: &str) -> bool {
 
 fn is_step(text: &str) -> bool {
     is_name(text, 96, b"._:-")
+}
+
+fn is_code(text: &str) -> bool {
+    is_name(text, 64, b"_-")
 }
 
 fn is_name(text: &str, longest: usize, marks: &[u8]) -> bool {

@@ -38,6 +38,31 @@ fn the_json_schemas_are_current() {
     }
 }
 
+#[test]
+fn the_types_for_scrapers_in_typescript_are_current() {
+    assert_current("schema/scraper.d.ts", &describe::scraper_types());
+}
+
+#[test]
+fn the_lines_of_a_scraper_are_what_their_schema_says() {
+    let digest = "0".repeat(64);
+    for line in [
+        serde_json::json!({"type": "progress", "step": "login"}),
+        serde_json::json!({"type": "resource", "kind": "account", "id": "1"}),
+        serde_json::json!({"type": "tripwire", "kind": "timeout", "step": "login"}),
+        serde_json::json!({"type": "tripwire", "kind": "timeout", "step": "login", "url": "https://a.example/",
+            "screenshot_b64": "aGk=", "dom_digest": digest, "scraper_version": "1.0.0", "tree": "root",
+            "resume_token": "0199aa00-0000-7000-8000-000000000001"}),
+        serde_json::json!({"type": "success", "api_key": "k"}),
+        serde_json::json!({"type": "error", "code": "captcha"}),
+    ] {
+        let read = drift_schema::scraper::Line::parse(line.to_string().as_bytes()).unwrap();
+        let written = serde_json::to_value(&read).unwrap();
+        assert_eq!(written, line);
+        assert_conforms("scraper", &written);
+    }
+}
+
 #[tokio::test]
 async fn the_openapi_document_is_current_and_the_one_that_is_served() {
     let server = Server::on(Engine::Sqlite).await;

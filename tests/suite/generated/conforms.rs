@@ -23,21 +23,16 @@ fn conforms(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<(),
             Err(format!("{at} is not allowed"))
         };
     };
+    if let (Some(reference), Some(_)) = (keywords.get("$ref"), keywords.get("properties")) {
+        let whole = merged(schema, definition(root, reference));
+        return conforms(root, &whole, value, at);
+    }
     let fails = |what: &str| Err(format!("{at}: {what}: {value}"));
     for (keyword, rule) in keywords {
         match keyword.as_str() {
             "$schema" | "$defs" | "title" | "description" | "format" | "default" => {}
             "$ref" => {
-                let pointer = rule
-                    .as_str()
-                    .and_then(|text| text.strip_prefix('#'))
-                    .expect("a local reference");
-                conforms(
-                    root,
-                    root.pointer(pointer).expect("a definition"),
-                    value,
-                    at,
-                )?;
+                conforms(root, definition(root, rule), value, at)?;
             }
             "type" => {
                 let one = |name: &Value| is_of_type(name.as_str().unwrap_or_default(), value);
@@ -93,6 +88,23 @@ fn conforms(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<(),
         }
     }
     Ok(())
+}
+
+fn definition<'a>(root: &'a Value, reference: &Value) -> &'a Value {
+    let pointer = reference.as_str().and_then(|text| text.strip_prefix('#'));
+    root.pointer(pointer.expect("a local reference"))
+        .expect("a definition")
+}
+
+/// A tagged variant is its tag beside a reference to the rest: each alone would miss the fields of the other.
+fn merged(tag: &Value, rest: &Value) -> Value {
+    let mut whole = rest.clone();
+    for (name, property) in tag["properties"].as_object().into_iter().flatten() {
+        whole["properties"][name] = property.clone();
+    }
+    let required = whole["required"].as_array_mut().expect("required fields");
+    required.extend(tag["required"].as_array().into_iter().flatten().cloned());
+    whole
 }
 
 fn is_of_type(name: &str, value: &Value) -> bool {
