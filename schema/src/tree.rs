@@ -7,7 +7,7 @@
 
 mod ax;
 mod capture;
-
+mod diff;
 mod dom;
 mod implied;
 mod label;
@@ -26,6 +26,7 @@ mod words;
 use std::borrow::Cow;
 
 pub use capture::{Capture, Frame, Invisible};
+pub use diff::{Difference, Edit, Hunk, Side, Target};
 
 pub use record::{Digested, Overlay, Record};
 pub use signature::{SAME_GROUP, Signature};

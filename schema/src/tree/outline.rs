@@ -48,11 +48,6 @@ impl Item {
         format!("- {}{colon}", text::yaml_key(&head))
     }
 
-    /// Lines of the whole part.
-    pub(super) fn size(&self) -> usize {
-        1 + self.children.iter().map(Self::size).sum::<usize>()
-    }
-
     /// All lines of the part, two spaces a level.
     pub(super) fn lines(&self, depth: usize, into: &mut Vec<String>) {
         into.push(format!("{}{}", "  ".repeat(depth), self.line()));

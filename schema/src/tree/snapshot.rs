@@ -185,7 +185,13 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// The texts and names of a snapshot, to count how many changed.
+/// The names and texts of a snapshot, to count how many changed.
 pub(super) fn texts(snapshot: &str) -> impl Iterator<Item = &str> {
-    snapshot.lines().map(|line| line.trim_start().trim_end_matches(':'))
+    snapshot.lines().filter_map(|line| {
+        let line = line.trim_start().trim_start_matches("- ").trim_end_matches(':');
+        let (_, text) = line.split_once([' ', ':'])?;
+        // States are no text.
+        let text = text.split(" [").next().unwrap_or_default().trim();
+        (!text.is_empty() && !text.starts_with('[')).then_some(text)
+    })
 }
