@@ -2,6 +2,7 @@
 //! is safe to show; every other failure has a name of its own. `cli` is what a person types.
 
 pub mod browser;
+pub mod capture;
 pub mod cdp;
 pub mod chromium;
 pub mod cli;

@@ -11,6 +11,7 @@ pub mod problem;
 pub mod report;
 pub mod scraper;
 pub mod time;
+pub mod tree;
 pub mod words;
 
 #[cfg(feature = "describe")]

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+pub mod browser;
 pub mod database;
 pub mod dovecot;
 pub mod otlp;

@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod clock;
+mod digest;
 mod forgetting;
 mod generated;
 mod golden;
