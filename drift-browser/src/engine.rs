@@ -170,7 +170,7 @@ impl<'a> Engine<'a> {
 
     async fn tree(&mut self) -> Option<String> {
         let masker = self.masker();
-        let taken = crate::evidence::snapshot(&mut self.tab, &masker);
+        let taken = crate::evidence::snapshot(&self.tab.page, &masker);
         let taken = timeout(Duration::from_secs(5), taken).await;
         Some(taken.ok()?.ok()?.tree.into_inner())
     }

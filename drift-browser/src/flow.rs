@@ -20,6 +20,7 @@ use regex::Regex;
 pub use locator::{Locator, Locators};
 pub use pattern::{TextPattern, UrlPattern};
 pub use place::{Fault, Faults};
+pub use read::duration;
 pub use template::Template;
 
 #[derive(Debug)]

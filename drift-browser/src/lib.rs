@@ -14,6 +14,7 @@ pub mod lines;
 mod mail;
 pub mod map;
 pub mod page;
+mod record;
 mod session;
 pub mod settings;
 pub mod state;

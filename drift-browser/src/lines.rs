@@ -26,6 +26,13 @@ impl Lines for Stdout {
     }
 }
 
+/// For commands that speak in another way.
+pub struct Nowhere;
+
+impl Lines for Nowhere {
+    fn say(&mut self, _: &Line) {}
+}
+
 impl dyn Lines + '_ {
     pub fn progress(&mut self, step: &Step, tree: Option<String>) {
         let step = step.clone();

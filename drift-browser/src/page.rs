@@ -2,10 +2,12 @@
 //! waiting) stands on top of this.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::cdp::{Connection, Error, Events};
 
@@ -127,5 +129,17 @@ impl Page {
             }
         }
         Err(Error::Closed.into())
+    }
+
+    /// Waits until a page that was loaded changes no more, for tools that look at one page; at most as long as told.
+    pub async fn settle(&self, at_most: Duration) -> Result<(), Error> {
+        // The page itself knows when it last changed; one promise waits there instead of many questions from here.
+        let quiet = "new Promise(done => { let timer; const again = () => { clearTimeout(timer); timer = setTimeout(done, 500); }; \
+            new MutationObserver(again).observe(document, {subtree: true, childList: true, attributes: true}); again(); })";
+        let params = json!({"expression": quiet, "awaitPromise": true, "returnByValue": true});
+        match timeout(at_most, self.tell("Runtime.evaluate", params)).await {
+            Ok(Err(Error::Closed)) => Err(Error::Closed),
+            _ => Ok(()),
+        }
     }
 }

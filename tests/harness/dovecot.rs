@@ -21,7 +21,10 @@ pub struct Dovecot {
 
 impl Dovecot {
     pub async fn start() -> Self {
-        let folder = tempfile::Builder::new().prefix("dovecot-").tempdir().expect("a folder");
+        let folder = tempfile::Builder::new()
+            .prefix("dovecot-")
+            .tempdir()
+            .expect("a folder");
         let root = folder.path();
         certificate(root).await;
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
@@ -30,16 +33,25 @@ impl Dovecot {
         let metadata = std::fs::metadata(root).expect("a folder");
         let is_root = metadata.uid() == 0;
         // Mail belongs to nobody in particular where we are root, who may have no mail here.
-        let (user, group) = if is_root { (65534, 65534) } else { (metadata.uid(), metadata.gid()) };
+        let (user, group) = if is_root {
+            (65534, 65534)
+        } else {
+            (metadata.uid(), metadata.gid())
+        };
         let names = if is_root {
-            ("dovecot".to_owned(), "dovenull".to_owned(), "dovecot".to_owned())
+            (
+                "dovecot".to_owned(),
+                "dovenull".to_owned(),
+                "dovecot".to_owned(),
+            )
         } else {
             let (name, group) = (whoami("-un").await, whoami("-gn").await);
             (name.clone(), name, group)
         };
         std::fs::create_dir(root.join("mail")).expect("made");
         chown(root.join("mail"), Some(user), Some(group)).expect("ours");
-        std::fs::set_permissions(root, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("ours");
+        std::fs::set_permissions(root, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .expect("ours");
         let config = format!(
             "base_dir = {root}/run\nstate_dir = {root}/state\nlog_path = {root}/log\nprotocols = imap\nlisten = 127.0.0.1\n\
              ssl = required\nssl_cert = <{root}/cert.pem\nssl_key = <{root}/key.pem\n\
@@ -49,7 +61,9 @@ impl Dovecot {
              userdb {{\n  driver = static\n  args = uid={user} gid={group} home={root}/mail/%n\n}}\n\
              service imap-login {{\n  chroot =\n  inet_listener imap {{\n    port = 0\n  }}\n  inet_listener imaps {{\n    port = {port}\n    ssl = yes\n  }}\n}}\n\
              service anvil {{\n  chroot =\n}}\nservice stats {{\n  chroot =\n}}\n",
-            names.0, names.1, names.2,
+            names.0,
+            names.1,
+            names.2,
             root = root.display(),
         );
         std::fs::write(root.join("dovecot.conf"), config).expect("written");
@@ -90,7 +104,12 @@ impl Dovecot {
     pub fn maildir(&self, user: &str) -> PathBuf {
         let maildir = self.folder.path().join("mail").join(user);
         let owner = std::fs::metadata(self.folder.path().join("mail")).expect("a folder");
-        for folder in [maildir.clone(), maildir.join("new"), maildir.join("cur"), maildir.join("tmp")] {
+        for folder in [
+            maildir.clone(),
+            maildir.join("new"),
+            maildir.join("cur"),
+            maildir.join("tmp"),
+        ] {
             std::fs::create_dir_all(&folder).expect("made");
             chown(&folder, Some(owner.uid()), Some(owner.gid())).expect("ours");
         }
@@ -103,7 +122,8 @@ impl Dovecot {
         let id = uuid::Uuid::new_v4().to_string();
         let text = mail.replace("\r\n", "\n").replace('\n', "\r\n");
         std::fs::write(maildir.join("tmp").join(&id), text).expect("written");
-        std::fs::rename(maildir.join("tmp").join(&id), maildir.join("new").join(&id)).expect("delivered");
+        std::fs::rename(maildir.join("tmp").join(&id), maildir.join("new").join(&id))
+            .expect("delivered");
     }
 }
 
@@ -111,15 +131,41 @@ impl Dovecot {
 const PASSWORD_QUOTED: &str = "correct\\ horse\\ battery";
 
 async fn whoami(what: &str) -> String {
-    let output = Command::new("id").arg(what).output().await.expect("id runs");
+    let output = Command::new("id")
+        .arg(what)
+        .output()
+        .await
+        .expect("id runs");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 async fn certificate(folder: &Path) {
     let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
-        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "key.pem", "-out", "cert.pem"])
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "2",
+        ])
+        .args([
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+        ])
+        .args([
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+            "-keyout",
+            "key.pem",
+            "-out",
+            "cert.pem",
+        ])
         .current_dir(folder)
         .output()
         .await

@@ -64,7 +64,9 @@ impl Scraper {
         let mut command = Command::new(beside("drift-scraper-under-test"));
         let kept = ["PATH", "HOME", "LANG", "TMPDIR"];
         #[expect(clippy::disallowed_methods, reason = "what a runner passes on")]
-        let kept = kept.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)));
+        let kept = kept
+            .iter()
+            .filter_map(|name| Some((*name, std::env::var_os(name)?)));
         command
             .args(arguments)
             .current_dir(self.folder.path())
@@ -80,7 +82,9 @@ impl Scraper {
     }
 
     pub fn start(&self, arguments: &[&str]) -> Child {
-        self.command(arguments).spawn().expect("drift-scraper starts")
+        self.command(arguments)
+            .spawn()
+            .expect("drift-scraper starts")
     }
 
     pub async fn output(&self, arguments: &[&str]) -> Output {
@@ -102,14 +106,17 @@ impl Scraper {
         let mapping = site.mapping();
         let mut arguments = vec!["--map", &mapping];
         arguments.extend_from_slice(more);
-        self.run(&shipped_flow(site.layout.service), &arguments).await
+        self.run(&shipped_flow(site.layout.service), &arguments)
+            .await
     }
 }
 
 /// `flows/openai.toml` of the repository.
 pub fn shipped_flow(service: &str) -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    tests.with_file_name("flows").join(format!("{service}.toml"))
+    tests
+        .with_file_name("flows")
+        .join(format!("{service}.toml"))
 }
 
 impl Run {
@@ -156,7 +163,9 @@ impl Run {
     /// The picture of a tripwire.
     pub fn png(&self) -> Vec<u8> {
         let text = self.last()["screenshot_b64"].as_str().expect("a picture");
-        let picture = base64::engine::general_purpose::STANDARD.decode(text).expect("base64");
+        let picture = base64::engine::general_purpose::STANDARD
+            .decode(text)
+            .expect("base64");
         assert!(picture.starts_with(b"\x89PNG\r\n"));
         picture
     }

@@ -26,7 +26,10 @@ pub async fn run(page: &str, hash: bool, settings: &Settings) -> anyhow::Result<
     browser.close(&tab, false).await?;
     let record = record?;
     if hash {
-        return print(&format!("{}\n", record["shape_sha256"].as_str().unwrap_or_default()));
+        return print(&format!(
+            "{}\n",
+            record["shape_sha256"].as_str().unwrap_or_default()
+        ));
     }
     print(&(serde_json::to_string_pretty(&record)? + "\n"))
 }

@@ -15,7 +15,7 @@ use super::{Done, interrupted, say};
 use crate::browser::Browser;
 use crate::engine::{Engine, Stop, Stopped, code};
 use crate::evidence::{self, Area};
-use crate::flow::Flow;
+use crate::flow::{self, Flow};
 use crate::lines::{Lines, Stdout};
 use crate::map::{self, Mapped, Mapping};
 use crate::session::Session;
@@ -42,6 +42,9 @@ pub struct Args {
     /// Answer an address from a local site; then nothing leaves the machine
     #[arg(long = "map", value_name = "ORIGIN=http://HOST:PORT")]
     mappings: Vec<Mapping>,
+    /// For each step, instead of what the flow says
+    #[arg(long, value_name = "TIME", value_parser = flow::duration)]
+    step_deadline: Option<Duration>,
     /// Picture the whole page, not only what is in view
     #[arg(long)]
     full_page: bool,
@@ -80,7 +83,11 @@ pub async fn run(args: Args, settings: &Settings) -> anyhow::Result<Done> {
         Line::Error(failure) => {
             let details = failure.details.as_deref().unwrap_or_default();
             say(&format!("{}: {details}", failure.code));
-            Done::Badly
+            if failure.code == code("missing_value") {
+                Done::Misused
+            } else {
+                Done::Badly
+            }
         }
         _ => Done::Well,
     })
@@ -105,7 +112,13 @@ fn prepare(args: &Args, settings: &Settings) -> Result<Prepared, Wrong> {
         code: code(name),
         why,
     };
-    let flow = Flow::read(&args.flow).map_err(|faults| wrong("bad_flow", faults.to_string()))?;
+    let mut flow =
+        Flow::read(&args.flow).map_err(|faults| wrong("bad_flow", faults.to_string()))?;
+    if let Some(deadline) = args.step_deadline {
+        flow.steps
+            .iter_mut()
+            .for_each(|step| step.deadline = deadline);
+    }
     let step = |name: &str| {
         flow.steps
             .iter()
@@ -285,8 +298,8 @@ async fn tripwire(
         masker.hide(&why)
     ));
     let url = engine.address().await;
-    let snapshot = evidence::snapshot(&mut engine.tab, &masker);
-    let snapshot = in_time("the tree", snapshot).await;
+    let snapshot = evidence::snapshot(&engine.tab.page, &masker);
+    let snapshot = in_time("the tree", async { Ok(snapshot.await?) }).await;
     let secret = engine.secret_elements();
     let area = if args.full_page {
         Area::FullPage

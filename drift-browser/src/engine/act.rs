@@ -178,7 +178,7 @@ impl Engine<'_> {
         let locators = self.locators(what);
         let reached = self
             .until(step, ends, async |engine| {
-                let mut why = format!("found none of {}", list(what));
+                let mut unusable = None;
                 for locator in &locators {
                     let found = engine.tab.find(locator).await?.0;
                     if found.is_empty() {
@@ -186,11 +186,16 @@ impl Engine<'_> {
                     }
                     match engine.one_of(found, is_field).await? {
                         Ok(reached) => return Ok(Ok(reached)),
-                        Err(reason) => why = format!("found {locator}, but {reason}"),
+                        // What the author meant first says most.
+                        Err(reason) => {
+                            unusable.get_or_insert(format!("found {locator}, but {reason}"));
+                        }
                     }
                 }
                 engine.dismiss().await?;
-                Ok(Err(why))
+                Ok(Err(unusable.unwrap_or_else(|| {
+                    format!("found none of {}", list(what))
+                })))
             })
             .await?;
         match reached {

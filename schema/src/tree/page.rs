@@ -97,7 +97,12 @@ impl<'a> Page<'a> {
     pub(super) fn read(capture: &'a Capture, mask: Mask<'_>) -> Self {
         let dom = Dom::read(&capture.dom);
         let mut frames = vec![(None, Ax::read(&capture.ax))];
-        frames.extend(capture.frames.iter().map(|frame| (Some(frame.frame_id.as_str()), Ax::read(&frame.ax))));
+        frames.extend(
+            capture
+                .frames
+                .iter()
+                .map(|frame| (Some(frame.frame_id.as_str()), Ax::read(&frame.ax))),
+        );
         let mut join = Join {
             seen: frames.iter().map(|(_, ax)| vec![false; ax.len()]).collect(),
             marks: vec![None; dom.len()],
@@ -115,7 +120,9 @@ impl<'a> Page<'a> {
             nodes: join.nodes,
             invisible: Invisible {
                 canvases: found.canvases.saturating_add(told.canvases),
-                closed_shadow_roots: found.closed_shadow_roots.saturating_add(told.closed_shadow_roots),
+                closed_shadow_roots: found
+                    .closed_shadow_roots
+                    .saturating_add(told.closed_shadow_roots),
                 foreign_frames: found.foreign_frames.saturating_add(told.foreign_frames),
             },
         }
@@ -152,11 +159,20 @@ impl<'a> Join<'a, '_> {
             below: None,
         }));
         while let Some(next) = waiting.pop() {
-            let Waiting { frame, at, parent, below } = next;
+            let Waiting {
+                frame,
+                at,
+                parent,
+                below,
+            } = next;
             if std::mem::replace(&mut self.seen[frame][at as usize], true) {
                 continue;
             }
-            let element = self.frames[frame].1.get(at).backend.and_then(|id| self.dom.find(id));
+            let element = self.frames[frame]
+                .1
+                .get(at)
+                .backend
+                .and_then(|id| self.dom.find(id));
             let Some((inside, children)) = self.visit(frame, at, parent, element, below) else {
                 continue;
             };
@@ -165,12 +181,22 @@ impl<'a> Join<'a, '_> {
                 let inner = self.frames.iter().position(|(frame, _)| *frame == Some(id));
                 waiting.extend(inner.and_then(|frame| {
                     let at = self.frames[frame].1.root()?;
-                    Some(Waiting { frame, at, parent: inside, below: None })
+                    Some(Waiting {
+                        frame,
+                        at,
+                        parent: inside,
+                        below: None,
+                    })
                 }));
                 continue;
             }
             let children = self.frames[frame].1.children(at).rev();
-            waiting.extend(children.map(|at| Waiting { frame, at, parent: inside, below }));
+            waiting.extend(children.map(|at| Waiting {
+                frame,
+                at,
+                parent: inside,
+                below,
+            }));
         }
     }
 
@@ -220,9 +246,14 @@ impl<'a> Join<'a, '_> {
         if let Kind::Role(role) = kind {
             node.fill(role, ax, element, self.mask);
         }
-        node.live = ax.property("live").and_then(Value::as_str).is_some_and(|live| live != "off");
+        node.live = ax
+            .property("live")
+            .and_then(Value::as_str)
+            .is_some_and(|live| live != "off");
         let children = match kind {
-            Kind::Role(Role::Iframe) => element.and_then(|element| element.frame).map(Children::Frame),
+            Kind::Role(Role::Iframe) => element
+                .and_then(|element| element.frame)
+                .map(Children::Frame),
             // What somebody typed is in there.
             Kind::Role(Role::Textbox | Role::Searchbox | Role::SpinButton | Role::Slider) => None,
             _ => Some(Children::Here),
@@ -292,7 +323,11 @@ impl<'a> Join<'a, '_> {
             return None;
         }
         let shown = match source {
-            Some(source) if source.len() < 4 * ax.name.len() + 64 && text::alike(source, ax.name) => source,
+            Some(source)
+                if source.len() < 4 * ax.name.len() + 64 && text::alike(source, ax.name) =>
+            {
+                source
+            }
             _ => ax.name,
         };
         Some((self.mask)(shown).into_owned())
@@ -323,7 +358,10 @@ impl<'a> Join<'a, '_> {
     fn right_the_case(&mut self) {
         for at in 0..self.nodes.len() {
             let node = &self.nodes[at];
-            if node.kind == Kind::Text || node.name.is_empty() || !node.role().is_some_and(Role::has_label) {
+            if node.kind == Kind::Text
+                || node.name.is_empty()
+                || !node.role().is_some_and(Role::has_label)
+            {
                 continue;
             }
             if !node.name.chars().any(char::is_uppercase) {
@@ -373,7 +411,10 @@ impl<'a> Node<'a> {
         self.name = text::tidy(&mask(ax.name));
         if role == Role::Heading {
             let level = ax.property("level").and_then(Value::as_u64);
-            self.level = level.and_then(|level| u8::try_from(level).ok()).unwrap_or(2).clamp(1, 99);
+            self.level = level
+                .and_then(|level| u8::try_from(level).ok())
+                .unwrap_or(2)
+                .clamp(1, 99);
         }
         self.states = States {
             checked: ax.property("checked").map(|_| ax.is("checked")),
@@ -381,7 +422,10 @@ impl<'a> Node<'a> {
             expanded: ax.property("expanded").map(|_| ax.is("expanded")),
             pressed: ax.is("pressed"),
             selected: ax.is("selected"),
-            invalid: ax.property("invalid").and_then(Value::as_str).is_some_and(|word| word != "false"),
+            invalid: ax
+                .property("invalid")
+                .and_then(Value::as_str)
+                .is_some_and(|word| word != "false"),
         };
         let Some(element) = element else { return };
         match role {

@@ -49,18 +49,28 @@ impl RunningSite {
     /// These are on from now, all others off.
     pub async fn switch(&self, switches: &[&str]) {
         let request = self.client.put(format!("{}/__switches", self.base));
-        let answer = request.json(&json!(switches)).send().await.expect("an answer");
+        let answer = request
+            .json(&json!(switches))
+            .send()
+            .await
+            .expect("an answer");
         assert!(answer.status().is_success(), "{switches:?}");
     }
 
     pub async fn state(&self) -> Value {
-        let answer = self.client.get(format!("{}/__state", self.base)).send().await;
+        let answer = self
+            .client
+            .get(format!("{}/__state", self.base))
+            .send()
+            .await;
         answer.expect("an answer").json().await.expect("JSON")
     }
 
     /// How often a path was asked for.
     pub async fn visits(&self, path: &str) -> u64 {
-        self.state().await["visits"][path].as_u64().unwrap_or_default()
+        self.state().await["visits"][path]
+            .as_u64()
+            .unwrap_or_default()
     }
 
     /// The argument that makes the real addresses lead here.

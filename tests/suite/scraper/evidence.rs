@@ -19,17 +19,29 @@ const PAGES: [(&str, &str); 18] = [
     ("key", "<p>Your key is <code>KEY</code></p>"),
     ("cut", "<p><b>HUNTER</b><i>TWO</i><span>ZEBRA</span></p>"),
     ("wrapped", "<p>HUNTER<wbr>TWO&#8203;ZEB&shy;RA</p>"),
-    ("boxes", "<div style='display:flex'><div>HUNTER</div><div>TWO</div><div>ZEBRA</div></div>"),
-    ("case", "<p style='text-transform:uppercase'>huntertwozebra</p>"),
+    (
+        "boxes",
+        "<div style='display:flex'><div>HUNTER</div><div>TWO</div><div>ZEBRA</div></div>",
+    ),
+    (
+        "case",
+        "<p style='text-transform:uppercase'>huntertwozebra</p>",
+    ),
     ("field", "<input value=SECRET>"),
     ("area", "<textarea>SECRET</textarea>"),
-    ("typed", "<input type=text id=i><script>i.value='SECRET'</script>"),
+    (
+        "typed",
+        "<input type=text id=i><script>i.value='SECRET'</script>",
+    ),
     (
         "important",
         "<style>input,p{color:red!important;background:yellow!important;transition:all 9s!important;\
          -webkit-text-fill-color:blue!important}</style><p>SECRET</p><input value=SECRET>",
     ),
-    ("editable", "<div contenteditable><p style='color:red'>SECRET</p></div>"),
+    (
+        "editable",
+        "<div contenteditable><p style='color:red'>SECRET</p></div>",
+    ),
     (
         "open-shadow",
         "<div id=h></div><script>h.attachShadow({mode:'open'}).innerHTML='<p>SECRET</p><input value=SECRET>'</script>",
@@ -42,13 +54,19 @@ const PAGES: [(&str, &str); 18] = [
         "frame",
         "<iframe width=700 srcdoc=\"<style>*{font:700 30px monospace}</style><p>SECRET</p><input value=SECRET>\"></iframe>",
     ),
-    ("svg", "<svg width=700 height=60><text x=0 y=40>SECRET</text></svg>"),
+    (
+        "svg",
+        "<svg width=700 height=60><text x=0 y=40>SECRET</text></svg>",
+    ),
     (
         "canvas",
         "<canvas id=c width=700 height=60></canvas><script>let x=c.getContext('2d');\
          x.font='700 30px monospace';x.fillText('SECRET',0,40)</script>",
     ),
-    ("drawn", "<style>.d::after{content:attr(data-k)}</style><p class=d data-k=SECRET></p>"),
+    (
+        "drawn",
+        "<style>.d::after{content:attr(data-k)}</style><p class=d data-k=SECRET></p>",
+    ),
     (
         "redrawn",
         "<p id=p></p><script>setInterval(()=>{p.innerHTML='<b>SECRET</b>';p.removeAttribute('style')},1)</script>",
@@ -63,7 +81,12 @@ async fn trips(address: &str, knows: bool, more: &str) -> Run {
          do = [{{ goto = '{address}' }}, {{ click = 'button \"Nobody\"' }}]\n"
     ));
     let run = scraper.run(&flow, &[]).await;
-    assert_eq!(run.ending(), "tripwire selector-missing look", "{address}: {}", run.errors);
+    assert_eq!(
+        run.ending(),
+        "tripwire selector-missing look",
+        "{address}: {}",
+        run.errors
+    );
     run
 }
 
@@ -85,7 +108,12 @@ fn letters(png: &[u8]) -> String {
         .stderr(Stdio::null())
         .spawn()
         .expect("tesseract runs; on Debian: apt-get install tesseract-ocr (ops/test does)");
-    tesseract.stdin.take().expect("piped").write_all(png).expect("written");
+    tesseract
+        .stdin
+        .take()
+        .expect("piped")
+        .write_all(png)
+        .expect("written");
     let output = tesseract.wait_with_output().expect("it ends");
     String::from_utf8_lossy(&output.stdout).to_uppercase()
 }
@@ -104,7 +132,10 @@ async fn no_way_of_showing_a_secret_gets_into_the_evidence() {
     for (name, body) in PAGES {
         let run = trips(&page(folder.path(), name, body), true, "").await;
         let seen = letters(&run.png());
-        assert!(seen.contains("VISIBLE"), "{name}: the rest of the page is there: {seen}");
+        assert!(
+            seen.contains("VISIBLE"),
+            "{name}: the rest of the page is there: {seen}"
+        );
         assert_eq!(tells(&seen), None, "{name}: {seen}");
         let mut last = run.last().clone();
         last["screenshot_b64"] = "".into();
@@ -117,8 +148,18 @@ async fn no_way_of_showing_a_secret_gets_into_the_evidence() {
 async fn without_the_mask_the_same_pictures_would_tell() {
     // The other half of the story above: what is not known to be a secret is shown, and can be read.
     let folder = tempfile::tempdir().expect("a folder");
-    for name in ["text", "open-shadow", "closed-shadow", "frame", "svg", "drawn"] {
-        let (_, body) = PAGES.iter().find(|(page, _)| *page == name).expect("a page");
+    for name in [
+        "text",
+        "open-shadow",
+        "closed-shadow",
+        "frame",
+        "svg",
+        "drawn",
+    ] {
+        let (_, body) = PAGES
+            .iter()
+            .find(|(page, _)| *page == name)
+            .expect("a page");
         let run = trips(&page(folder.path(), name, body), false, "").await;
         assert_eq!(tells(&letters(&run.png())), Some("HUNTER"), "{name}");
     }
@@ -127,7 +168,11 @@ async fn without_the_mask_the_same_pictures_would_tell() {
 #[tokio::test]
 async fn a_key_that_nobody_knows_is_known_by_its_shape() {
     let folder = tempfile::tempdir().expect("a folder");
-    let address = page(folder.path(), "shape", "<p>KEY</p><p>bob.builder@mail.example</p>");
+    let address = page(
+        folder.path(),
+        "shape",
+        "<p>KEY</p><p>bob.builder@mail.example</p>",
+    );
     let run = trips(&address, false, "").await;
     let seen = letters(&run.png());
     assert_eq!(tells(&seen), None, "{seen}");
@@ -138,7 +183,11 @@ async fn a_key_that_nobody_knows_is_known_by_its_shape() {
 #[tokio::test]
 async fn what_a_flow_marks_as_secret_is_not_shown() {
     let folder = tempfile::tempdir().expect("a folder");
-    let address = page(folder.path(), "marked", "<p class=balance>SECRET</p><p>OPENLY</p>");
+    let address = page(
+        folder.path(),
+        "marked",
+        "<p class=balance>SECRET</p><p>OPENLY</p>",
+    );
     let run = trips(&address, false, "mask = 'css .balance'").await;
     let seen = letters(&run.png());
     assert_eq!(tells(&seen), None, "{seen}");
@@ -149,7 +198,10 @@ async fn what_a_flow_marks_as_secret_is_not_shown() {
 async fn a_frame_of_another_site_is_masked_too() {
     let site = RunningSite::start(harness::site::OPENROUTER, &[], None).await;
     let folder = tempfile::tempdir().expect("a folder");
-    let frame = format!("<iframe width=900 height=300 src='{}/'></iframe>", site.base);
+    let frame = format!(
+        "<iframe width=900 height=300 src='{}/'></iframe>",
+        site.base
+    );
     let scraper = Scraper::default().with("WORD", "Welcome to OpenRouter");
     let flow = scraper.flow(&format!(
         "[secrets]\nword = {{ env = \"WORD\" }}\n[[step]]\nname = \"look\"\ndo = [{{ goto = '{}' }}, \
@@ -157,9 +209,17 @@ async fn a_frame_of_another_site_is_masked_too() {
         page(folder.path(), "foreign", &frame)
     ));
     let run = scraper.run(&flow, &[]).await;
-    assert_eq!(run.ending(), "tripwire selector-missing look", "{}", run.errors);
+    assert_eq!(
+        run.ending(),
+        "tripwire selector-missing look",
+        "{}",
+        run.errors
+    );
     let seen = letters(&run.png());
-    assert!(seen.contains("BUILD WITH MODELS") && !seen.contains("WELCOME"), "{seen}");
+    assert!(
+        seen.contains("BUILD WITH MODELS") && !seen.contains("WELCOME"),
+        "{seen}"
+    );
 }
 
 #[tokio::test]
@@ -174,6 +234,11 @@ async fn a_long_page_is_pictured_whole_when_asked_for_and_never_too_large() {
     let height = |png: &[u8]| u32::from_be_bytes(png[20..24].try_into().expect("four bytes"));
     let view = scraper.run(&flow, &[]).await.png();
     let whole = scraper.run(&flow, &["--full-page"]).await.png();
-    assert!(height(&view) < 1000 && height(&whole) >= 6000, "{} {}", height(&view), height(&whole));
+    assert!(
+        height(&view) < 1000 && height(&whole) >= 6000,
+        "{} {}",
+        height(&view),
+        height(&whole)
+    );
     assert!(whole.len() < 4 << 20);
 }

@@ -34,14 +34,17 @@ fn descendants(root: u32) -> Vec<(u32, String)> {
 }
 
 fn kill(pid: u32, signal: &str) {
-    let status = std::process::Command::new("kill").args([signal, &pid.to_string()]).status();
+    let status = std::process::Command::new("kill")
+        .args([signal, &pid.to_string()])
+        .status();
     assert!(status.expect("kill runs").success());
 }
 
 fn lives(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // A zombie is dead; whoever adopted it has yet to look.
-    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
+    stat.rsplit_once(')')
+        .is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
 }
 
 async fn all_gone(processes: &[(u32, String)]) {
@@ -82,10 +85,17 @@ async fn ended(child: Child) -> Run {
 async fn a_browser_that_is_killed_is_an_error_and_leaves_nothing_behind() {
     let site = RunningSite::start(OPENROUTER, &[], None).await;
     let (child, _scraper, processes) = waiting(&site).await;
-    let browser = processes.iter().find(|(_, line)| line.contains("--remote-debugging-pipe") && !line.contains("--type="));
+    let browser = processes
+        .iter()
+        .find(|(_, line)| line.contains("--remote-debugging-pipe") && !line.contains("--type="));
     kill(browser.expect("a browser").0, "-KILL");
     let run = ended(child).await;
-    assert_eq!((run.ending().as_str(), run.code), ("error browser_crashed", Some(1)), "{}", run.errors);
+    assert_eq!(
+        (run.ending().as_str(), run.code),
+        ("error browser_crashed", Some(1)),
+        "{}",
+        run.errors
+    );
     all_gone(&processes).await;
 }
 
@@ -99,7 +109,12 @@ async fn a_page_that_crashes_is_an_error_and_leaves_nothing_behind() {
         }
     }
     let run = ended(child).await;
-    assert_eq!((run.ending().as_str(), run.code), ("error page_crashed", Some(1)), "{}", run.errors);
+    assert_eq!(
+        (run.ending().as_str(), run.code),
+        ("error page_crashed", Some(1)),
+        "{}",
+        run.errors
+    );
     all_gone(&processes).await;
 }
 
@@ -109,7 +124,12 @@ async fn a_scraper_that_is_told_to_end_says_so_and_takes_its_browser_along() {
     let (child, _scraper, processes) = waiting(&site).await;
     kill(child.id().expect("running"), "-TERM");
     let run = ended(child).await;
-    assert_eq!((run.ending().as_str(), run.code), ("error interrupted", Some(1)), "{}", run.errors);
+    assert_eq!(
+        (run.ending().as_str(), run.code),
+        ("error interrupted", Some(1)),
+        "{}",
+        run.errors
+    );
     all_gone(&processes).await;
 }
 
@@ -144,7 +164,12 @@ async fn a_page_of_fifty_megabytes_is_refused_and_not_held_in_memory() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     let run = Run::read(&output, Duration::ZERO);
-    assert_eq!((run.ending().as_str(), run.code), ("error page_too_large", Some(1)), "{}", run.errors);
+    assert_eq!(
+        (run.ending().as_str(), run.code),
+        ("error page_too_large", Some(1)),
+        "{}",
+        run.errors
+    );
     assert!(peak < 100 << 10, "{peak} kB");
 }
 
@@ -156,9 +181,16 @@ async fn an_address_where_nobody_listens_is_a_network_error() {
         ("http://nobody.invalid/", "error network"),
         ("https://127.0.0.1:1/", "error network"),
     ] {
-        let flow = scraper.flow(&format!("[[step]]\nname = \"open\"\ndo = [{{ goto = \"{url}\" }}]\n"));
+        let flow = scraper.flow(&format!(
+            "[[step]]\nname = \"open\"\ndo = [{{ goto = \"{url}\" }}]\n"
+        ));
         let run = scraper.run(&flow, &[]).await;
-        assert_eq!((run.ending().as_str(), run.code), (ending, Some(1)), "{url}: {}", run.errors);
+        assert_eq!(
+            (run.ending().as_str(), run.code),
+            (ending, Some(1)),
+            "{url}: {}",
+            run.errors
+        );
         assert!(run.took < Duration::from_secs(20), "{:?}", run.took);
     }
 }
@@ -168,20 +200,32 @@ async fn what_is_wrong_before_a_browser_starts_is_said_in_one_line() {
     let scraper = Scraper::default();
     let flow = scraper.flow("[[step]]\nname = \"open\"\ndo = [{ goto = \"nowhere\" }]\n");
     let run = scraper.run(&flow, &[]).await;
-    assert_eq!((run.ending().as_str(), run.code), ("error bad_flow", Some(2)));
+    assert_eq!(
+        (run.ending().as_str(), run.code),
+        ("error bad_flow", Some(2))
+    );
     assert!(run.errors.contains("flow.toml:6:"), "{}", run.errors);
 
     let flow = scraper.flow("[values]\nmail = { env = \"NOT_SET\" }\n[[step]]\nname = \"open\"\ndo = [{ goto = \"https://${mail}\" }]\n");
     let run = scraper.run(&flow, &[]).await;
-    assert_eq!((run.ending().as_str(), run.code), ("error missing_value", Some(2)));
+    assert_eq!(
+        (run.ending().as_str(), run.code),
+        ("error missing_value", Some(2))
+    );
     assert!(run.errors.contains("NOT_SET"), "{}", run.errors);
 
     let run = scraper.run(Path::new("absent.toml"), &[]).await;
-    assert_eq!((run.ending().as_str(), run.code), ("error bad_flow", Some(2)));
+    assert_eq!(
+        (run.ending().as_str(), run.code),
+        ("error bad_flow", Some(2))
+    );
 
     let scraper = scraper.with("DRIFT_CHROMIUM", "/nowhere/chromium");
     let flow = scraper.flow("[[step]]\nname = \"open\"\ndo = [{ goto = \"about:blank\" }]\n");
     let run = scraper.run(&flow, &[]).await;
-    assert_eq!((run.ending().as_str(), run.code), ("error browser_failed", Some(1)));
+    assert_eq!(
+        (run.ending().as_str(), run.code),
+        ("error browser_failed", Some(1))
+    );
     assert!(run.errors.contains("/nowhere/chromium"), "{}", run.errors);
 }

@@ -29,26 +29,40 @@ async fn asks(scraper: Scraper, site: &RunningSite, dovecot: &Dovecot, deadline:
 }
 
 fn alice() -> Scraper {
-    Scraper::default().with("ME", "alice+any@mail.example").with("PASSWORD", PASSWORD)
+    Scraper::default()
+        .with("ME", "alice+any@mail.example")
+        .with("PASSWORD", PASSWORD)
 }
 
 #[tokio::test]
 async fn the_newest_mail_that_fits_has_the_code() {
-    let (dovecot, site) = (Dovecot::start().await, RunningSite::start(OPENROUTER, &[], None).await);
+    let (dovecot, site) = (
+        Dovecot::start().await,
+        RunningSite::start(OPENROUTER, &[], None).await,
+    );
     for mail in [TO_ALICE, TO_BOB, NEWSLETTER] {
         dovecot.deliver("alice", mail);
     }
     let run = asks(alice(), &site, &dovecot, "20s").await;
     assert_eq!(run.ending(), "error done", "{}", run.errors);
-    assert_eq!(site.state().await["accounts"][0]["address"], "222222@mail.example");
+    assert_eq!(
+        site.state().await["accounts"][0]["address"],
+        "222222@mail.example"
+    );
 }
 
 #[tokio::test]
 async fn a_mail_that_comes_later_is_waited_for() {
-    let (dovecot, site) = (Dovecot::start().await, RunningSite::start(OPENROUTER, &[], None).await);
+    let (dovecot, site) = (
+        Dovecot::start().await,
+        RunningSite::start(OPENROUTER, &[], None).await,
+    );
     dovecot.deliver("alice", TO_BOB);
     let late = async {
-        harness::eventually("the form was opened", async || (site.visits("/sign-up").await > 0).then_some(())).await;
+        harness::eventually("the form was opened", async || {
+            (site.visits("/sign-up").await > 0).then_some(())
+        })
+        .await;
         dovecot.deliver("alice", TO_ALICE);
     };
     let (run, ()) = tokio::join!(asks(alice(), &site, &dovecot, "30s"), late);
@@ -58,11 +72,18 @@ async fn a_mail_that_comes_later_is_waited_for() {
 
 #[tokio::test]
 async fn what_goes_wrong_with_a_mailbox_has_a_name() {
-    let (dovecot, site) = (Dovecot::start().await, RunningSite::start(OPENROUTER, &[], None).await);
+    let (dovecot, site) = (
+        Dovecot::start().await,
+        RunningSite::start(OPENROUTER, &[], None).await,
+    );
     dovecot.deliver("alice", TO_BOB);
     let run = asks(alice(), &site, &dovecot, "5s").await;
     assert_eq!(run.ending(), "error otp_timeout", "{}", run.errors);
-    assert!(run.errors.contains("1 new mails, none that fits"), "{}", run.errors);
+    assert!(
+        run.errors.contains("1 new mails, none that fits"),
+        "{}",
+        run.errors
+    );
 
     let run = asks(alice().with("PASSWORD", "wrong"), &site, &dovecot, "20s").await;
     assert_eq!(run.ending(), "error mailbox_refused", "{}", run.errors);
@@ -70,7 +91,9 @@ async fn what_goes_wrong_with_a_mailbox_has_a_name() {
 
     // Somebody whose certificate nobody vouches for.
     let other = Dovecot::start().await;
-    let stranger = Scraper::default().with("ME", "alice@mail.example").with("PASSWORD", PASSWORD);
+    let stranger = Scraper::default()
+        .with("ME", "alice@mail.example")
+        .with("PASSWORD", PASSWORD);
     let flow = stranger.flow(&format!(
         "[values]\nme = {{ env = \"ME\" }}\n[secrets]\npassword = {{ env = \"PASSWORD\" }}\n\
          [mailbox]\naddress = \"${{me}}\"\npassword = \"${{password}}\"\nserver = \"{}\"\nca-file = \"{}\"\n\

@@ -27,7 +27,10 @@ const OUTCOMES: [(&str, &str); 18] = [
 
 /// How often each outcome has to come.
 fn rounds() -> usize {
-    #[expect(clippy::disallowed_methods, reason = "how much to test is no configuration")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how much to test is no configuration"
+    )]
     let rounds = std::env::var("DRIFT_ROUNDS").ok();
     rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(1)
 }
@@ -46,11 +49,24 @@ async fn each_switch_has_its_outcome_at_openrouter() {
         for (switch, outcome) in OUTCOMES {
             let run = signs_up(&site, switch).await;
             let told = (run.ending(), run.code);
-            let code = if outcome == "error done" || outcome.starts_with("tripwire") { 0 } else { 1 };
-            assert_eq!(told, (outcome.to_owned(), Some(code)), "{switch} in round {round}: {}", run.errors);
+            let code = if outcome == "error done" || outcome.starts_with("tripwire") {
+                0
+            } else {
+                1
+            };
+            assert_eq!(
+                told,
+                (outcome.to_owned(), Some(code)),
+                "{switch} in round {round}: {}",
+                run.errors
+            );
             if outcome.starts_with("tripwire") && switch != "hang" {
                 run.png();
-                assert_eq!(run.last()["dom_digest"].as_str().map(str::len), Some(64), "{switch}");
+                assert_eq!(
+                    run.last()["dom_digest"].as_str().map(str::len),
+                    Some(64),
+                    "{switch}"
+                );
             }
         }
     }
@@ -62,17 +78,31 @@ async fn new_terms_over_the_signup_at_openai_are_a_tripwire() {
     let scraper = Scraper::default().with_address();
     for round in 0..rounds() {
         let run = scraper.run_at(&site, &[]).await;
-        assert_eq!(run.ending(), "tripwire selector-missing signup-form", "round {round}: {}", run.errors);
+        assert_eq!(
+            run.ending(),
+            "tripwire selector-missing signup-form",
+            "round {round}: {}",
+            run.errors
+        );
         assert_eq!(run.code, Some(0));
         assert!(run.errors.contains("covered by"), "{}", run.errors);
         let last = run.last();
         assert_eq!(last["url"], "https://platform.openai.com/signup");
         assert_eq!(last["scraper_version"], "1.0.0");
         assert_eq!(last["resume_token"].as_str().map(str::len), Some(36));
-        assert!(last["tree"].as_str().is_some_and(|tree| tree.contains("Accept new ToS")));
+        assert!(
+            last["tree"]
+                .as_str()
+                .is_some_and(|tree| tree.contains("Accept new ToS"))
+        );
         // The page before is there to compare with.
         let before = &run.lines[run.lines.len() - 2];
-        assert!(before["tree"].as_str().is_some_and(|tree| tree.contains("Sign up")), "{before}");
+        assert!(
+            before["tree"]
+                .as_str()
+                .is_some_and(|tree| tree.contains("Sign up")),
+            "{before}"
+        );
     }
 }
 
@@ -86,7 +116,14 @@ async fn a_flow_that_knows_the_banner_clears_it_away() {
 
 #[test]
 fn every_switch_is_tested_somewhere() {
-    let elsewhere = ["decoy", "decoy-only", "phantom", "wrong-otp", "no-mail", "huge"];
+    let elsewhere = [
+        "decoy",
+        "decoy-only",
+        "phantom",
+        "wrong-otp",
+        "no-mail",
+        "huge",
+    ];
     for switch in Switch::ALL {
         let name = switch.name();
         let here = OUTCOMES.iter().any(|(tested, _)| *tested == name);
