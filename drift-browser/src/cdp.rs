@@ -19,8 +19,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-/// A longer message ends the connection: nothing that we ask for is longer, and our memory is bounded.
-const LONGEST: usize = 96 << 20;
+/// A longer message is let go, and whoever waits for it runs into its deadline: our memory is bounded.
+const LONGEST: usize = 32 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -39,6 +39,8 @@ pub struct Engine<'a> {
     pub ends: Instant,
     /// Host of the last page that was as expected.
     host: Option<String>,
+    /// The address that was asked for, until something is done on the page that it led to.
+    asked: Option<String>,
     /// The masked tree of the page on which the last good step ended.
     pub last_tree: Option<String>,
     pub resources: Vec<crate::state::Resource>,
@@ -69,6 +71,7 @@ impl<'a> Engine<'a> {
             values,
             lines,
             host: None,
+            asked: None,
             last_tree: None,
             resources: Vec::new(),
             mails_since,
@@ -174,6 +177,12 @@ impl<'a> Engine<'a> {
         let taken = timeout(Duration::from_secs(5), taken).await;
         Some(taken.ok()?.ok()?.tree.into_inner())
     }
+}
+
+/// An address without query, fragment, and the stroke at its end.
+fn bare(url: &str) -> &str {
+    let bare = url.split(['?', '#']).next().unwrap_or(url);
+    bare.trim_end_matches('/')
 }
 
 /// The host of an address, when it has one.

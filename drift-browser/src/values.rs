@@ -45,7 +45,11 @@ impl Values {
         for (name, value) in &flow.values {
             let earlier = before.get(name).or_else(|| chosen.get(name));
             if let Some(earlier) = earlier {
-                let hidden = value.secret || !matches!(value.source, Source::Plain(_));
+                let public = matches!(
+                    value.source,
+                    Source::Plain(_) | Source::Environment { public: true, .. }
+                );
+                let hidden = value.secret || !public;
                 values.put(name, earlier.clone(), hidden);
                 continue;
             }
@@ -59,6 +63,7 @@ impl Values {
                     name: variable,
                     default,
                     plus,
+                    public,
                 } => {
                     let found = environment.get(variable).map(ExposeSecret::expose_secret);
                     match found.or(default.as_deref()) {
@@ -66,7 +71,10 @@ impl Values {
                             Ok(address) => values.put(name, address, true),
                             Err(error) => missing.push(no_randomness(name, error)),
                         },
-                        Some(text) => values.put(name, text.to_owned(), found.is_some()),
+                        Some(text) => {
+                            let hidden = value.secret || (found.is_some() && !public);
+                            values.put(name, text.to_owned(), hidden);
+                        }
                         None => missing.push(Missing {
                             name: name.clone(),
                             needs: format!("{variable} (or {variable}_FILE) in the environment"),

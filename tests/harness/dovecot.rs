@@ -11,7 +11,8 @@ use tokio::process::{Child, Command};
 
 use crate::eventually;
 
-pub const PASSWORD: &str = "correct horse battery";
+/// The static password database takes no spaces.
+pub const PASSWORD: &str = "correct-horse-battery";
 
 pub struct Dovecot {
     pub port: u16,
@@ -57,7 +58,7 @@ impl Dovecot {
              ssl = required\nssl_cert = <{root}/cert.pem\nssl_key = <{root}/key.pem\n\
              mail_location = maildir:{root}/mail/%n\nauth_username_format = %Ln\nfirst_valid_uid = 1\n\
              default_internal_user = {}\ndefault_login_user = {}\ndefault_internal_group = {}\n\
-             passdb {{\n  driver = static\n  args = password={PASSWORD_QUOTED}\n}}\n\
+             passdb {{\n  driver = static\n  args = password={PASSWORD}\n}}\n\
              userdb {{\n  driver = static\n  args = uid={user} gid={group} home={root}/mail/%n\n}}\n\
              service imap-login {{\n  chroot =\n  inet_listener imap {{\n    port = 0\n  }}\n  inet_listener imaps {{\n    port = {port}\n    ssl = yes\n  }}\n}}\n\
              service anvil {{\n  chroot =\n}}\nservice stats {{\n  chroot =\n}}\n",
@@ -126,9 +127,6 @@ impl Dovecot {
             .expect("delivered");
     }
 }
-
-/// The static password database takes no spaces as they are.
-const PASSWORD_QUOTED: &str = "correct\\ horse\\ battery";
 
 async fn whoami(what: &str) -> String {
     let output = Command::new("id")

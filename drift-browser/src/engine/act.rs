@@ -4,10 +4,9 @@
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use tokio::time::timeout_at;
 
-use super::wait::{Look, list};
-use super::{Engine, Stop, code, host};
+use super::wait::{Look, in_time, list};
+use super::{Engine, Stop, bare, code, host};
 use crate::cdp::Error;
 use crate::engine::extract::Seen;
 use crate::flow::{Action, Step, Template, Verb};
@@ -30,7 +29,11 @@ impl Engine<'_> {
                 let url = self.text(url)?;
                 self.goto(&url, step, ends).await
             }
-            Verb::Press(key) => self.now(self.tab.press(key).await).await,
+            Verb::Press(key) => {
+                self.asked = None;
+                let pressed = self.tab.press(key).await;
+                self.now(pressed).await
+            }
             Verb::ExpectUrl(url) => self.until_url(url, step, ends).await,
             Verb::WaitFor(what) if action.optional => {
                 self.either(what, next, step, ends).await.map(drop)
@@ -47,11 +50,13 @@ impl Engine<'_> {
                 }
                 let is_field = matches!(action.verb, Verb::Fill { .. });
                 let (element, point) = self.reach(what, is_field, step, ends).await?;
-                let used =
-                    timeout_at(ends.into(), self.handle(&action.verb, &element, point)).await;
-                match used {
-                    Ok(used) => used,
-                    Err(_) => Err(self.out_of_time(step).await),
+                // From here on the page may go where it likes.
+                self.asked = None;
+                let watch = self.tab.watch.clone();
+                let used = self.handle(&action.verb, &element, point);
+                match in_time(&watch, ends, used).await {
+                    Some(used) => used,
+                    None => Err(self.out_of_time(step).await),
                 }
             }
         }
@@ -124,16 +129,17 @@ impl Engine<'_> {
         let params = json!({"url": url, "transitionType": "typed"});
         let page = self.tab.page.clone();
         let gone = page.call::<Value>("Page.navigate", params);
-        let gone = match timeout_at(ends.into(), gone).await {
-            Ok(Ok(gone)) => gone,
-            Ok(Err(error @ Error::Refused { .. })) => {
+        let watch = self.tab.watch.clone();
+        let gone = match in_time(&watch, ends, gone).await {
+            Some(Ok(gone)) => gone,
+            Some(Err(error @ Error::Refused { .. })) => {
                 return Err(Stop::Failed {
                     code: code("bad_flow"),
                     why: error.to_string(),
                 });
             }
-            Ok(Err(error)) => return Err(self.browser_gone(&error)),
-            Err(_) => return Err(self.out_of_time(step).await),
+            Some(Err(error)) => return Err(self.browser_gone(&error)),
+            None => return Err(self.out_of_time(step).await),
         };
         let error = gone["errorText"].as_str().unwrap_or_default();
         if !error.is_empty() {
@@ -141,6 +147,7 @@ impl Engine<'_> {
             return Err(self.judge_navigation(url, error, is_download));
         }
         self.host = host(url);
+        self.asked = Some(bare(url).to_owned());
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use drift_schema::report::TripwireKind;
 use drift_schema::words::FailureCode;
 
 use super::wait::Missing;
-use super::{Engine, Stop, host};
+use super::{Engine, Stop, bare, host};
 use crate::cdp::Error;
 use crate::evidence::Masker;
 use crate::flow::{Step, UrlPattern};
@@ -20,10 +20,12 @@ impl Engine<'_> {
             return stop;
         }
         let url = self.address().await;
-        let elsewhere = match (&self.host, host(&url)) {
+        let other_host = match (&self.host, host(&url)) {
             (Some(expected), Some(now)) => *expected != now,
             _ => false,
         };
+        let led_away = self.asked.as_ref().is_some_and(|asked| asked != bare(&url));
+        let elsewhere = other_host || led_away;
         let kind = match &missing {
             Missing { restless: true, .. } => TripwireKind::UnexpectedNav,
             _ if elsewhere => TripwireKind::UnexpectedNav,
@@ -83,6 +85,9 @@ impl Engine<'_> {
 
     /// Nothing answered by the deadline.
     pub(super) async fn out_of_time(&mut self, step: &Step) -> Stop {
+        if let Err(lost) = self.alive() {
+            return lost;
+        }
         if let Some(stop) = self.other_cause().await {
             return stop;
         }

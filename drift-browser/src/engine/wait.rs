@@ -10,6 +10,7 @@ use super::{Engine, Stop};
 use crate::cdp::Error;
 use crate::engine::code;
 use crate::flow::{Step, Template, UrlPattern};
+use crate::tab::watch::Watch;
 
 /// The longest between two looks at the page.
 const TICK: Duration = Duration::from_millis(50);
@@ -44,16 +45,20 @@ impl Engine<'_> {
         let mut why = String::from("the page did not answer");
         loop {
             self.alive()?;
-            let looked = timeout_at(ends.into(), look(self)).await;
+            let watch = self.tab.watch.clone();
+            let looked = in_time(&watch, ends, look(self)).await;
             match looked {
-                Ok(Ok(Ok(there))) => return Ok(Ok(there)),
-                Ok(Ok(Err(reason))) => why = reason,
+                Some(Ok(Ok(there))) => return Ok(Ok(there)),
+                Some(Ok(Err(reason))) => why = reason,
                 // It navigates under our hands: the next look sees the next document.
-                Ok(Err(Error::Refused { message, .. })) => {
+                Some(Err(Error::Refused { message, .. })) => {
                     tracing::trace!(message, "the page changed during a look");
                 }
-                Ok(Err(_)) => {}
-                Err(_) => return Ok(Err(self.missing(false, true, why))),
+                Some(Err(_)) => {}
+                None => {
+                    self.alive()?;
+                    return Ok(Err(self.missing(false, true, why)));
+                }
             }
             self.alive()?;
             if self.tab.watch.state().navigations > RESTLESS {
@@ -61,15 +66,18 @@ impl Engine<'_> {
                 missing.restless = true;
                 return Ok(Err(missing));
             }
-            let rest = timeout_at(ends.into(), self.at_rest(step.settle)).await;
+            let rest = in_time(&watch, ends, self.at_rest(step.settle)).await;
             match rest {
-                Ok(Ok(Rest::Quiet)) => return Ok(Err(self.missing(true, false, why))),
-                Ok(Ok(rest)) if Instant::now() >= ends => {
+                Some(Ok(Rest::Quiet)) => return Ok(Err(self.missing(true, false, why))),
+                Some(Ok(rest)) if Instant::now() >= ends => {
                     let loading = matches!(rest, Rest::Loading);
                     return Ok(Err(self.missing(false, loading, why)));
                 }
-                Err(_) => return Ok(Err(self.missing(false, true, why))),
-                Ok(_) => {}
+                None => {
+                    self.alive()?;
+                    return Ok(Err(self.missing(false, true, why)));
+                }
+                Some(_) => {}
             }
             let left = ends.saturating_duration_since(Instant::now());
             self.tab.watch.changed(TICK.min(left)).await;
@@ -103,7 +111,7 @@ impl Engine<'_> {
     }
 
     /// Whether there is still a page to work on.
-    fn alive(&self) -> Result<(), Stop> {
+    pub(super) fn alive(&self) -> Result<(), Stop> {
         let state = self.tab.watch.state();
         let failed = |name: &str, why: &str| {
             Err(Stop::Failed {
@@ -193,6 +201,18 @@ impl Engine<'_> {
             }
         }
         Ok(false)
+    }
+}
+
+/// What a page answers in time. None at the end of the time, and as soon as there is no page any more.
+pub(super) async fn in_time<T>(
+    watch: &Watch,
+    ends: Instant,
+    answer: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::select! {
+        answer = timeout_at(ends.into(), answer) => answer.ok(),
+        () = watch.lost() => None,
     }
 }
 

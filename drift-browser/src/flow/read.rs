@@ -336,6 +336,7 @@ fn value_source(written: file::Source) -> Result<Source, &'static str> {
             name,
             default: written.default,
             plus: written.plus.unwrap_or_default(),
+            public: written.public.unwrap_or_default(),
         }),
         (None, Some(length)) if written.default.is_none() && written.plus.is_none() => {
             if (8..=128).contains(&length) {

@@ -105,6 +105,18 @@ impl Watch {
         let _ = timeout(at_most, self.shared.changed.notified()).await;
     }
 
+    /// Waits until there is no page to work on any more.
+    pub async fn lost(&self) {
+        loop {
+            // First the ticket, then the look: what happens in between wakes us.
+            let changed = self.shared.changed.notified();
+            if self.state().is_lost() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// How long no request began or ended, if none is under way.
     pub fn quiet(&self) -> Option<Duration> {
         let state = self.state();
@@ -120,6 +132,12 @@ impl Watch {
         state.navigations = 0;
         state.failed = None;
         state.dialogs.clear();
+    }
+}
+
+impl State {
+    pub fn is_lost(&self) -> bool {
+        self.closed || self.crashed || self.too_long
     }
 }
 
@@ -242,6 +260,9 @@ impl Listener {
                 return Some(("Page.handleJavaScriptDialog", json!({"accept": leaving})));
             }
             "Inspector.targetCrashed" => state.crashed = true,
+            "Target.targetCrashed" if text("targetId") == self.page.target() => {
+                state.crashed = true;
+            }
             "Browser.downloadWillBegin" => state.downloads += 1,
             "Target.targetDestroyed" if text("targetId") == self.page.target() => {
                 state.crashed = true;
