@@ -1,9 +1,11 @@
 //! A login as a browser holds it: cookies, and what the page's origin stores. Taken from one browser, put into another.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::cdp::Error;
 use crate::tab::Tab;
@@ -20,6 +22,9 @@ struct Storage {
     local: BTreeMap<String, String>,
     session: BTreeMap<String, String>,
 }
+
+/// A page that hangs does not say what it stores; its cookies are the browser's.
+const STORAGE_DEADLINE: Duration = Duration::from_secs(2);
 
 /// What a cookie is made of when it is set; what the browser tells has more.
 const COOKIE_FIELDS: [&str; 9] = [
@@ -47,7 +52,8 @@ impl Session {
         let read =
             "({origin: location.origin, local: {...localStorage}, session: {...sessionStorage}})";
         // A page without an origin has no storage, and says so by an exception.
-        let storage = tab.ask(&main, read).await.unwrap_or_default();
+        let storage = timeout(STORAGE_DEADLINE, tab.ask(&main, read)).await;
+        let storage = storage.ok().and_then(Result::ok).unwrap_or_default();
         Ok(Self {
             cookies: cookies.collect(),
             storage,

@@ -6,6 +6,7 @@ mod input;
 pub mod watch;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::Deserialize;
@@ -19,6 +20,9 @@ pub use input::{Blocked, Point};
 use watch::Watch;
 
 const SCRIPT: &str = include_str!("tab/page.js");
+
+/// A page that does not answer goes before what it holds does.
+const RELEASE_DEADLINE: Duration = Duration::from_secs(1);
 
 /// The name under which our world is known to the browser.
 const WORLD: &str = "drift";
@@ -58,7 +62,6 @@ impl Tab {
             ("Page.enable", json!({})),
             ("Network.enable", json!({})),
             ("Inspector.enable", json!({})),
-            ("DOM.enable", json!({})),
         ] {
             page.tell(domain, params).await?;
         }
@@ -197,7 +200,8 @@ impl Tab {
     /// Lets go of everything that was found.
     pub async fn release(&self) {
         let group = json!({"objectGroup": WORLD});
-        let _ = self.page.tell("Runtime.releaseObjectGroup", group).await;
+        let released = self.page.tell("Runtime.releaseObjectGroup", group);
+        let _ = tokio::time::timeout(RELEASE_DEADLINE, released).await;
     }
 }
 

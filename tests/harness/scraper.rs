@@ -162,7 +162,8 @@ impl Run {
 
     /// The picture of a tripwire.
     pub fn png(&self) -> Vec<u8> {
-        let text = self.last()["screenshot_b64"].as_str().expect("a picture");
+        let text = self.last()["screenshot_b64"].as_str();
+        let text = text.unwrap_or_else(|| panic!("no picture: {}", self.errors));
         let picture = base64::engine::general_purpose::STANDARD
             .decode(text)
             .expect("base64");

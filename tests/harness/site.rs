@@ -91,6 +91,7 @@ pub fn serve(
             .route(layout.keys, web::get().to(pages::keys))
             .route("/settings/account", web::get().to(pages::account))
             .route("/challenge/captcha", web::get().to(pages::captcha_frame))
+            .route("/framing", web::get().to(pages::framing))
             .route("/never", web::get().to(pages::never))
             .route("/loop/{number}", web::get().to(pages::endless_redirect))
             .route("/api/keys", web::post().to(api::create_key))

@@ -24,6 +24,9 @@ use crate::state::{Folder, Made, Paused};
 use crate::tab::Tab;
 use crate::values::Values;
 
+/// A page that is to be pictured says anything within this.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(2);
+
 /// For each part of the evidence. A page that hangs gives none, and the tripwire goes out without it.
 const EVIDENCE_DEADLINE: Duration = Duration::from_secs(8);
 
@@ -298,8 +301,15 @@ async fn tripwire(
         masker.hide(&why)
     ));
     let url = engine.address().await;
+    // Of a page that hangs there is nothing to be had, and no time to lose.
+    let answers = timeout(ANSWER_DEADLINE, engine.tab.url()).await;
+    let answers = matches!(answers, Ok(Ok(_)));
+    if !answers {
+        say("the page does not answer: the tripwire has neither tree nor picture");
+    }
     let snapshot = evidence::snapshot(&engine.tab.page, &masker);
-    let snapshot = in_time("the tree", async { Ok(snapshot.await?) }).await;
+    let snapshot = async { Ok(snapshot.await?) };
+    let snapshot = in_time(answers, "the tree", snapshot).await;
     let secret = engine.secret_elements();
     let area = if args.full_page {
         Area::FullPage
@@ -307,11 +317,10 @@ async fn tripwire(
         Area::Viewport
     };
     let picture = evidence::picture(&mut engine.tab, &masker, &secret, area);
-    let picture = in_time("the picture", async { Ok(picture.await?) })
-        .await
-        .flatten();
+    let picture = async { Ok(picture.await?) };
+    let picture = in_time(answers, "the picture", picture).await.flatten();
     let session = Session::take(&mut engine.tab);
-    let session = in_time("the login", async { Ok(session.await?) }).await;
+    let session = in_time(true, "the login", async { Ok(session.await?) }).await;
     let token = session.and_then(|session| {
         let paused = Paused {
             service: flow.service.clone(),
@@ -348,7 +357,14 @@ async fn tripwire(
 }
 
 /// A part of the evidence, if the page gives it in time.
-async fn in_time<T>(what: &str, part: impl Future<Output = anyhow::Result<T>>) -> Option<T> {
+async fn in_time<T>(
+    answers: bool,
+    what: &str,
+    part: impl Future<Output = anyhow::Result<T>>,
+) -> Option<T> {
+    if !answers {
+        return None;
+    }
     match timeout(EVIDENCE_DEADLINE, part).await {
         Ok(Ok(part)) => Some(part),
         Ok(Err(error)) => {

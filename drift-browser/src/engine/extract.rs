@@ -35,7 +35,8 @@ impl Engine<'_> {
         if patterns.is_empty() {
             return seen;
         }
-        let Ok(frames) = self.tab.frames().await else {
+        let frames = timeout_at(ends.into(), self.tab.frames()).await;
+        let Ok(Ok(frames)) = frames else {
             return seen;
         };
         for frame in frames {

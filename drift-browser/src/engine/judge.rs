@@ -16,10 +16,13 @@ const CHALLENGES: &str = r#"["challenges.cloudflare.com", "hcaptcha.com", "googl
 impl Engine<'_> {
     /// Something that should be on the page did not come.
     pub(super) async fn judge(&mut self, missing: Missing) -> Stop {
-        if let Some(stop) = self.other_cause().await {
+        if let Some(stop) = self.other_cause(missing.silent).await {
             return stop;
         }
-        let url = self.address().await;
+        let url = match missing.silent {
+            true => self.tab.watch.state().document.url.clone(),
+            false => self.address().await,
+        };
         let other_host = match (&self.host, host(&url)) {
             (Some(expected), Some(now)) => *expected != now,
             _ => false,
@@ -52,7 +55,7 @@ impl Engine<'_> {
 
     /// The page is not where it should be.
     pub(super) async fn judge_url(&mut self, missing: Missing) -> Stop {
-        if let Some(stop) = self.other_cause().await {
+        if let Some(stop) = self.other_cause(missing.silent).await {
             return stop;
         }
         let kind = if missing.loading && !missing.restless {
@@ -88,7 +91,7 @@ impl Engine<'_> {
         if let Err(lost) = self.alive() {
             return lost;
         }
-        if let Some(stop) = self.other_cause().await {
+        if let Some(stop) = self.other_cause(true).await {
             return stop;
         }
         Stop::Tripwire {
@@ -108,8 +111,8 @@ impl Engine<'_> {
         }
     }
 
-    /// A cause that is not the page's shape, if it can be seen.
-    async fn other_cause(&mut self) -> Option<Stop> {
+    /// A cause that is not the page's shape, if it can be seen. A page that is silent is not asked.
+    async fn other_cause(&mut self, silent: bool) -> Option<Stop> {
         let (document, failed) = {
             let state = self.tab.watch.state();
             (state.document.clone(), state.failed.clone())
@@ -130,7 +133,7 @@ impl Engine<'_> {
         if document.status == 429 {
             return stop("rate_limited", format!("{shown} answered 429"));
         }
-        if let Some(found) = self.known_failure().await {
+        if !silent && let Some(found) = self.known_failure().await {
             return Some(found);
         }
         match document.status {

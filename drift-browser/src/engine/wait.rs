@@ -25,6 +25,8 @@ pub(super) struct Missing {
     pub at_rest: bool,
     /// The document itself had not come by the deadline, or parts of it were still under way.
     pub loading: bool,
+    /// The page did not even answer.
+    pub silent: bool,
     /// The page kept going elsewhere.
     pub restless: bool,
     pub why: String,
@@ -57,7 +59,9 @@ impl Engine<'_> {
                 Some(Err(_)) => {}
                 None => {
                     self.alive()?;
-                    return Ok(Err(self.missing(false, true, why)));
+                    let mut missing = self.missing(false, true, why);
+                    missing.silent = true;
+                    return Ok(Err(missing));
                 }
             }
             self.alive()?;
@@ -75,7 +79,9 @@ impl Engine<'_> {
                 }
                 None => {
                     self.alive()?;
-                    return Ok(Err(self.missing(false, true, why)));
+                    let mut missing = self.missing(false, true, why);
+                    missing.silent = true;
+                    return Ok(Err(missing));
                 }
                 Some(_) => {}
             }
@@ -88,6 +94,7 @@ impl Engine<'_> {
         Missing {
             at_rest,
             loading,
+            silent: false,
             restless: false,
             why,
         }

@@ -57,7 +57,7 @@ impl<'a> Mask<'a> {
     async fn apply(&mut self, secret: &[Element]) -> Result<(), Error> {
         for element in secret {
             self.tab.evaluate(&element.frame, SCRIPT, true).await?;
-            self.tab.on::<()>(element, "hide", &[]).await?;
+            self.tab.on::<Value>(element, "hide", &[]).await?;
         }
         self.cover().await?;
         Ok(())
@@ -128,7 +128,7 @@ impl<'a> Mask<'a> {
                         frame: parent,
                         world,
                     };
-                    return self.tab.on::<()>(&element, "show", &[]).await;
+                    return self.tab.on::<Value>(&element, "show", &[]).await.map(drop);
                 }
             }
             Ok(())

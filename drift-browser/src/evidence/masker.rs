@@ -74,8 +74,8 @@ impl Masker {
     pub fn hide<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut text = Cow::Borrowed(text);
         for secret in &self.secrets {
-            if let Some(at) = find_any_case(&text, secret) {
-                text = Cow::Owned(replace_any_case(&text, secret, at));
+            if let Some(hidden) = without(&text, secret) {
+                text = Cow::Owned(hidden);
             }
         }
         for shape in &self.shapes {
@@ -120,22 +120,35 @@ fn is_token(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
 }
 
-fn find_any_case(text: &str, secret: &str) -> Option<usize> {
-    // Lower case of ASCII alone keeps every offset.
-    text.to_ascii_lowercase().find(&secret.to_ascii_lowercase())
-}
-
-fn replace_any_case(text: &str, secret: &str, first: usize) -> String {
-    let mut replaced = String::with_capacity(text.len());
-    let mut rest = text;
-    let mut next = Some(first);
-    while let Some(at) = next {
-        replaced.push_str(&rest[..at]);
-        replaced.push_str(MASK);
-        rest = &rest[at + secret.len()..];
-        next = find_any_case(rest, secret);
+/// The text without a secret, however it is cut: white space between its letters, and their case, do not count. None
+/// when it is not in there.
+fn without(text: &str, secret: &str) -> Option<String> {
+    let squeeze = |text: &str| -> Vec<(usize, char)> {
+        let letters = text.char_indices().filter(|(_, c)| !c.is_whitespace());
+        letters
+            .map(|(at, c)| (at, c.to_ascii_lowercase()))
+            .collect()
+    };
+    let dense = squeeze(text);
+    let wanted: Vec<char> = squeeze(secret).into_iter().map(|(_, c)| c).collect();
+    let mut hidden = String::new();
+    let (mut from, mut at) = (0, 0);
+    while at + wanted.len() <= dense.len() {
+        let here = dense[at..]
+            .iter()
+            .zip(&wanted)
+            .all(|((_, c), wanted)| c == wanted);
+        if !here {
+            at += 1;
+            continue;
+        }
+        hidden.push_str(&text[from..dense[at].0]);
+        hidden.push_str(MASK);
+        at += wanted.len();
+        let (last, c) = dense[at - 1];
+        from = last + c.len_utf8();
     }
-    replaced + rest
+    (from > 0).then(|| hidden + &text[from..])
 }
 
 #[cfg(test)]
@@ -152,6 +165,7 @@ mod tests {
     #[test]
     fn known_secrets_go_in_any_case_and_any_number() {
         assert_eq!(hide("alice, ALICE and hunter2!"), "▇▇▇, ▇▇▇ and ▇▇▇");
+        assert_eq!(hide("ä hunt\n er2! ö"), "ä ▇▇▇ ö");
         assert_eq!(
             hide("abc is too short to be one"),
             "abc is too short to be one"

@@ -6,6 +6,8 @@ use drift_schema::tree::Digested;
 use drift_schema::words::Digest;
 
 use super::{Masked, Masker};
+use serde_json::json;
+
 use crate::capture::capture;
 use crate::cdp::Error;
 use crate::page::Page;
@@ -20,7 +22,10 @@ pub struct Snapshot {
 const LONGEST_TREE: usize = 1 << 20;
 
 pub async fn snapshot(page: &Page, masker: &Masker) -> Result<Snapshot, Error> {
-    let captured = capture(page).await?;
+    let captured = capture(page).await;
+    // Or it would tell of every change to every element from now on.
+    page.tell("DOM.disable", json!({})).await?;
+    let captured = captured?;
     let mask = for_any_text(|text| masker.hide(text));
     let digested = Digested::of(&captured, &mask);
     let mut tree = digested.snapshot;

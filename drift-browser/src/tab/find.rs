@@ -14,6 +14,8 @@ pub struct Found(pub Vec<Element>);
 
 /// With more hits than this nobody means one of them.
 const ENOUGH: usize = 50;
+/// Of more of one role, the first are looked at.
+const MOST: usize = 500;
 
 impl Tab {
     pub async fn find(&mut self, locator: &Locator) -> Result<Found, Error> {
@@ -101,9 +103,10 @@ impl Tab {
             let nodes = answer["nodes"].as_array().into_iter().flatten();
             let fitting = nodes.filter(|node| {
                 let is = node["name"]["value"].as_str().unwrap_or_default();
-                node["ignored"] != true && name.is_none_or(|name| name.matches(is))
+                node["ignored"] != true
+                    && (is.is_empty() || name.is_none_or(|name| name.matches(is)))
             });
-            for node in fitting.take(ENOUGH) {
+            for node in fitting.take(MOST) {
                 let params = json!({
                     "backendNodeId": node["backendDOMNodeId"],
                     "executionContextId": root.world, "objectGroup": WORLD,
@@ -113,8 +116,19 @@ impl Tab {
                 };
                 if let Some(object) = resolved["object"]["objectId"].as_str() {
                     let element = root.at(object);
+                    // Rows, items and paragraphs have no name of their own; what they say is theirs.
+                    let is = node["name"]["value"].as_str().unwrap_or_default();
+                    if let (true, Some(name)) = (is.is_empty(), name) {
+                        let text: String = self.on(&element, "words", &[]).await?;
+                        if !name.matches(&text) {
+                            continue;
+                        }
+                    }
                     if self.on(&element, "visible", &[]).await? {
                         found.push(element);
+                    }
+                    if found.len() == ENOUGH {
+                        break;
                     }
                 }
             }

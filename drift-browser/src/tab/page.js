@@ -140,6 +140,7 @@ globalThis.__drift ??= (() => {
       else if (element.isContentEditable) getSelection().selectAllChildren(element);
       return element.value !== undefined ? element.value === '' : element.textContent === '';
     },
+    words: element => collapse(element.textContent ?? '').slice(0, LONGEST_TEXT),
     value: element => element.value ?? element.textContent,
     editable: element => element.matches('input, textarea') || element.isContentEditable,
     checked: element => element.checked ?? (element.getAttribute('aria-checked') === 'true'),

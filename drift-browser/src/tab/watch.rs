@@ -29,6 +29,13 @@ pub struct Document {
     bytes: u64,
 }
 
+/// One that has not ended.
+#[derive(Debug)]
+struct Request {
+    frame: String,
+    since: Instant,
+}
+
 #[derive(Debug)]
 pub struct State {
     /// The browser is gone.
@@ -45,7 +52,7 @@ pub struct State {
     pub downloads: u32,
     pub popups: u32,
     /// Requests without an end, by id.
-    in_flight: HashMap<String, Instant>,
+    in_flight: HashMap<String, Request>,
     last_traffic: Instant,
     /// The request that the main document comes by.
     main_request: Option<String>,
@@ -204,7 +211,11 @@ impl Listener {
                         ..Document::default()
                     };
                 }
-                state.in_flight.insert(id, Instant::now());
+                let request = Request {
+                    frame: text("frameId").to_owned(),
+                    since: Instant::now(),
+                };
+                state.in_flight.insert(id, request);
                 state.last_traffic = Instant::now();
             }
             "Network.responseReceived" => {
@@ -214,10 +225,19 @@ impl Listener {
                         .as_u64()
                         .and_then(|status| status.try_into().ok())
                         .unwrap_or_default();
-                    let headers = response["headers"].as_object().into_iter().flatten();
-                    state.document.challenged = headers.into_iter().any(|(name, value)| {
-                        name.eq_ignore_ascii_case("cf-mitigated") && value == "challenge"
-                    });
+                    let header = |wanted: &str| {
+                        let headers = response["headers"].as_object();
+                        let mut headers = headers.into_iter().flatten();
+                        let found = headers.find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+                        found.and_then(|(_, value)| value.as_str())
+                    };
+                    // Cloudflare says so itself when what it sends is its challenge.
+                    state.document.challenged = header("cf-mitigated") == Some("challenge");
+                    let length = header("content-length").and_then(|length| length.parse().ok());
+                    if length.is_some_and(|length: u64| length > LONGEST_DOCUMENT) {
+                        state.too_long = true;
+                        return Some(("Page.stopLoading", json!({})));
+                    }
                 }
             }
             "Network.dataReceived" => {
@@ -247,10 +267,15 @@ impl Listener {
                     // What the page before asked for is nobody's any more; its end is not always told.
                     let main = state.main_request.clone();
                     let recent = Duration::from_secs(1);
-                    state
-                        .in_flight
-                        .retain(|id, since| Some(id) == main.as_ref() || since.elapsed() < recent);
+                    state.in_flight.retain(|id, request| {
+                        Some(id) == main.as_ref() || request.since.elapsed() < recent
+                    });
                 }
+            }
+            "Page.frameDetached" => {
+                // Gone, or on in another process, which tells us nothing of its requests.
+                let frame = text("frameId").to_owned();
+                state.in_flight.retain(|_, request| request.frame != frame);
             }
             "Page.javascriptDialogOpening" => {
                 let leaving = text("type") == "beforeunload";

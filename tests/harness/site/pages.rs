@@ -320,6 +320,15 @@ pub async fn captcha_frame(site: Data<Site>) -> HttpResponse {
     )
 }
 
+/// A page that shows another one in a frame: `/framing?http://…`.
+pub async fn framing(site: Data<Site>, request: HttpRequest) -> HttpResponse {
+    let body = format!(
+        "<main><h1>VISIBLE</h1><iframe width=900 height=300 src='{}'></iframe></main>",
+        request.query_string()
+    );
+    page(&site, "Frame", &body)
+}
+
 /// An answer that does not come, at least not as long as anybody waits.
 pub async fn never() -> HttpResponse {
     tokio::time::sleep(Duration::from_secs(600)).await;
