@@ -3,6 +3,7 @@
 
 mod mask;
 pub mod masker;
+mod nested;
 mod tree;
 
 use base64::Engine as _;

@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::cdp::Error;
 use crate::page::Page;
@@ -197,11 +198,30 @@ impl Tab {
         self.ask(&main, "location.href").await
     }
 
+    /// Whether the page answers; one that does not, because it is busy or never stays, is stopped first.
+    pub async fn comes_to_a_stand(&mut self, at_most: Duration) -> bool {
+        if matches!(timeout(at_most, self.url()).await, Ok(Ok(_))) {
+            return true;
+        }
+        // These three are heard in the middle of a script.
+        for (order, params) in [
+            (
+                "Emulation.setScriptExecutionDisabled",
+                json!({"value": true}),
+            ),
+            ("Runtime.terminateExecution", json!({})),
+            ("Page.stopLoading", json!({})),
+        ] {
+            let _ = timeout(at_most, self.page.tell(order, params)).await;
+        }
+        matches!(timeout(at_most, self.url()).await, Ok(Ok(_)))
+    }
+
     /// Lets go of everything that was found.
     pub async fn release(&self) {
         let group = json!({"objectGroup": WORLD});
         let released = self.page.tell("Runtime.releaseObjectGroup", group);
-        let _ = tokio::time::timeout(RELEASE_DEADLINE, released).await;
+        let _ = timeout(RELEASE_DEADLINE, released).await;
     }
 }
 

@@ -302,8 +302,7 @@ async fn tripwire(
     ));
     let url = engine.address().await;
     // Of a page that hangs there is nothing to be had, and no time to lose.
-    let answers = timeout(ANSWER_DEADLINE, engine.tab.url()).await;
-    let answers = matches!(answers, Ok(Ok(_)));
+    let answers = engine.tab.comes_to_a_stand(ANSWER_DEADLINE).await;
     if !answers {
         say("the page does not answer: the tripwire has neither tree nor picture");
     }

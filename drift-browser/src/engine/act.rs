@@ -1,9 +1,10 @@
 //! The verbs of a flow. An element is used only when there is one of it and a person could use it: in view, enabled, with
 //! nothing in the way.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::wait::{Look, in_time, list};
 use super::{Engine, Stop, bare, code, host};
@@ -11,6 +12,8 @@ use crate::cdp::Error;
 use crate::engine::extract::Seen;
 use crate::flow::{Action, Step, Template, Verb};
 use crate::tab::{Blocked, Element, Point};
+
+const GIVE_UP_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Of this many that look alike each is tried, to see whether only one can be used.
 const ALIKE: usize = 8;
@@ -139,7 +142,12 @@ impl Engine<'_> {
                 });
             }
             Some(Err(error)) => return Err(self.browser_gone(&error)),
-            None => return Err(self.out_of_time(step).await),
+            None => {
+                // Until it is given up, the page before answers no questions either.
+                let given_up = page.tell("Page.stopLoading", json!({}));
+                let _ = timeout(GIVE_UP_DEADLINE, given_up).await;
+                return Err(self.out_of_time(step).await);
+            }
         };
         let error = gone["errorText"].as_str().unwrap_or_default();
         if !error.is_empty() {

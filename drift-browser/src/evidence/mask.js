@@ -28,9 +28,12 @@
     return 1;
   };
   // Anything else goes as a whole, and a black box marks its place.
-  const hide = element => {
-    if (styles.has(element)) return 0;
+  const place = element => {
     const box = element.getBoundingClientRect();
+    return { x: box.x + scrollX, y: box.y + scrollY, width: box.width, height: box.height };
+  };
+  const hide = (element, box = place(element)) => {
+    if (styles.has(element)) return 0;
     set(element, { ...STILL, opacity: '0' });
     mark(box);
     return 1;
@@ -43,7 +46,7 @@
       document.documentElement.append(boxes);
     }
     const one = document.createElement('div');
-    one.style.cssText = `all:initial!important;position:absolute!important;background:#000!important;left:${box.x + scrollX}px!important;top:${box.y + scrollY}px!important;width:${box.width}px!important;height:${box.height}px!important`;
+    one.style.cssText = `all:initial!important;position:absolute!important;background:#000!important;left:${box.x}px!important;top:${box.y}px!important;width:${box.width}px!important;height:${box.height}px!important`;
     boxes.append(one);
   };
 
@@ -73,7 +76,7 @@
   // Where in `text` something stands that may not be seen: [from, to) pairs.
   const matcher = wanted => {
     const shapes = wanted.shapes.map(shape => new RegExp(shape, 'g'));
-    const secrets = wanted.secrets.flatMap(secret => [secret, encodeURIComponent(secret)]).map(secret => secret.toLowerCase());
+    const secrets = wanted.secrets.flatMap(secret => [secret, encodeURIComponent(secret)]).map(secret => secret.replace(/\s+/g, '').toLowerCase());
     const byShape = text => {
       const found = [];
       for (const shape of shapes) {
@@ -102,7 +105,9 @@
     paint(root);
     // The text of the whole root as one, with a way back from each character to where it stands: a secret may be cut
     // into several elements, or have invisible marks in it.
+    // All looking comes before all changing: a browser that has to measure after every change takes minutes.
     const nodes = [];
+    const toBlacken = [], toHide = [], toKeepBack = [];
     let lastBlock = null;
     let apart = false;
     for (const node of everything(root)) {
@@ -119,21 +124,25 @@
       }
       if (node.localName === 'br') apart = true;
       if (node === boxes || boxes?.contains(node)) continue;
-      if (node.matches(TYPED)) bare += blacken(node);
-      else if (node.isContentEditable && !node.parentElement?.isContentEditable) bare += hide(node);
-      else if (node.matches(UNREADABLE)) bare += hide(node);
-      else if (node.matches('iframe, frame')) {
-        // Hidden until its inside is masked; `show` undoes it.
-        if (!shownFrames.has(node) && !hiddenFrames.has(node)) {
-          hiddenFrames.add(node);
-          set(node, { ...STILL, visibility: 'hidden' });
-          bare += 1;
-        }
-      } else if (node.attributes?.length && [...node.attributes].some(a => a.name !== 'style' && a.value.length < 5000 && find.any(a.value))) {
+      if (node.matches(TYPED)) toBlacken.push(node);
+      else if (node.isContentEditable && !node.parentElement?.isContentEditable) toHide.push(node);
+      else if (node.matches(UNREADABLE)) toHide.push(node);
+      else if (node.matches('iframe, frame')) toKeepBack.push(node);
+      else if (node.attributes?.length && [...node.attributes].some(a => a.name !== 'style' && a.value.length < 5000 && find.any(a.value))) {
         const drawn = ['::before', '::after'].some(part => find.any(getComputedStyle(node, part).content ?? ''));
         const said = node.matches('img, area, input, progress, meter') && find.any(`${node.alt ?? ''} ${node.value ?? ''}`);
-        if (drawn || said) bare += hide(node);
+        if (drawn || said) toHide.push(node);
       }
+    }
+    const places = toHide.map(place);
+    for (const element of toBlacken) bare += blacken(element);
+    toHide.forEach((element, index) => { bare += hide(element, places[index]); });
+    for (const frame of toKeepBack) {
+      // Hidden until its inside is masked; `show` undoes it.
+      if (shownFrames.has(frame) || hiddenFrames.has(frame)) continue;
+      hiddenFrames.add(frame);
+      set(frame, { ...STILL, visibility: 'hidden' });
+      bare += 1;
     }
     let text = '';
     const back = [];     // for each character of `text`: [text node, offset], or null between blocks

@@ -1,9 +1,10 @@
 //! The mask over a page, in every frame and every shadow root, closed ones too. While it is on, the page's own scripts
 //! stand still, so nothing changes between masking and the picture.
 
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::Masker;
+use super::{Masker, nested};
 use crate::cdp::Error;
 use crate::flow::Locator;
 use crate::page::Page;
@@ -39,12 +40,11 @@ impl<'a> Mask<'a> {
                 json!({"value": true}),
             )
             .await?;
-        let closed_roots = closed_roots(tab, &frames).await.unwrap_or_default();
         let mut mask = Self {
             tab,
             wanted: masker.for_page(),
             frames,
-            closed_roots,
+            closed_roots: Vec::new(),
         };
         let put_on = mask.apply(&secret).await;
         if let Err(error) = put_on {
@@ -55,6 +55,7 @@ impl<'a> Mask<'a> {
     }
 
     async fn apply(&mut self, secret: &[Element]) -> Result<(), Error> {
+        self.closed_roots = closed_roots(self.tab, &self.frames).await?;
         for element in secret {
             self.tab.evaluate(&element.frame, SCRIPT, true).await?;
             self.tab.on::<Value>(element, "hide", &[]).await?;
@@ -157,17 +158,14 @@ impl<'a> Mask<'a> {
 
 /// Shadow roots that no script can reach, but the browser can.
 async fn closed_roots(tab: &mut Tab, frames: &[String]) -> Result<Vec<Element>, Error> {
-    // Flattened: a page may nest deeper than a JSON parser goes.
     let params = json!({"depth": -1, "pierce": true});
-    let document: Value = tab.page.call("DOM.getFlattenedDocument", params).await?;
-    let nodes = document["nodes"].as_array().into_iter().flatten();
-    let closed = nodes.filter(|node| node["shadowRootType"] == "closed");
+    let document = tab.page.call::<Box<RawValue>>("DOM.getDocument", params);
+    let document = document.await?;
     let mut roots = Vec::new();
-    for node in closed {
+    for node in nested::closed_roots(document.get()) {
         for frame in frames {
             let (_, world) = tab.evaluate(frame, "0", true).await?;
-            let params =
-                json!({"backendNodeId": node["backendNodeId"], "executionContextId": world});
+            let params = json!({"backendNodeId": node, "executionContextId": world});
             let resolved = tab.page.call::<Value>("DOM.resolveNode", params).await;
             if let Ok(resolved) = resolved
                 && let Some(object) = resolved["object"]["objectId"].as_str()
@@ -181,5 +179,6 @@ async fn closed_roots(tab: &mut Tab, frames: &[String]) -> Result<Vec<Element>, 
             }
         }
     }
+    tab.page.tell("DOM.disable", json!({})).await?;
     Ok(roots)
 }

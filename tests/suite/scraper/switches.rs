@@ -60,7 +60,7 @@ async fn each_switch_has_its_outcome_at_openrouter() {
                 "{switch} in round {round}: {}",
                 run.errors
             );
-            if outcome.starts_with("tripwire") && switch != "hang" {
+            if outcome.starts_with("tripwire") {
                 run.png();
                 assert_eq!(
                     run.last()["dom_digest"].as_str().map(str::len),
