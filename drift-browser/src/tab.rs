@@ -6,7 +6,7 @@ mod input;
 pub mod watch;
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use serde::Deserialize;
@@ -25,6 +25,10 @@ const SCRIPT: &str = include_str!("tab/page.js");
 /// A page that does not answer goes before what it holds does.
 const RELEASE_DEADLINE: Duration = Duration::from_secs(1);
 
+/// A frame inside of a page says anything within this, or is left alone for a while.
+const FRAME_DEADLINE: Duration = Duration::from_millis(500);
+const MUTE_FOR: Duration = Duration::from_secs(5);
+
 /// The name under which our world is known to the browser.
 const WORLD: &str = "drift";
 
@@ -34,6 +38,8 @@ pub struct Tab {
     pub main_frame: String,
     /// The world of each frame, for as long as the frame's document lives.
     worlds: HashMap<String, u64>,
+    /// Frames that did not answer, and until when they are not asked again.
+    mute: HashMap<String, Instant>,
 }
 
 /// Something in the page, held by us.
@@ -79,6 +85,7 @@ impl Tab {
             watch,
             main_frame,
             worlds: HashMap::new(),
+            mute: HashMap::new(),
         })
     }
 
@@ -115,8 +122,40 @@ impl Tab {
         Ok(world)
     }
 
-    /// Runs an expression in our world of a frame; once more where the document has changed under us.
+    /// Runs an expression in our world of a frame. A frame inside of the page that does not answer, because it never
+    /// loads or hangs, must not keep us from the rest.
     pub async fn evaluate(
+        &mut self,
+        frame: &str,
+        expression: &str,
+        by_value: bool,
+    ) -> Result<(Value, u64), Error> {
+        if frame == self.main_frame {
+            return self.run(frame, expression, by_value).await;
+        }
+        let silent = || Error::Refused {
+            method: "Runtime.evaluate",
+            message: "the frame does not answer".to_owned(),
+        };
+        if self
+            .mute
+            .get(frame)
+            .is_some_and(|until| Instant::now() < *until)
+        {
+            return Err(silent());
+        }
+        match timeout(FRAME_DEADLINE, self.run(frame, expression, by_value)).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.mute
+                    .insert(frame.to_owned(), Instant::now() + MUTE_FOR);
+                Err(silent())
+            }
+        }
+    }
+
+    /// Once more where the document has changed under us.
+    async fn run(
         &mut self,
         frame: &str,
         expression: &str,

@@ -15,6 +15,9 @@ use crate::tab::watch::Watch;
 /// The longest between two looks at the page.
 const TICK: Duration = Duration::from_millis(50);
 
+/// Without an answer for this long a page hangs.
+const SILENCE: Duration = Duration::from_secs(2);
+
 /// A page that goes elsewhere by itself this often within one wait never stays.
 const RESTLESS: u32 = 12;
 
@@ -45,10 +48,15 @@ impl Engine<'_> {
         mut look: impl AsyncFnMut(&mut Self) -> Result<Look<T>, Error>,
     ) -> Result<Result<T, Missing>, Stop> {
         let mut why = String::from("the page did not answer");
+        let mut answered = None;
+        let mut loading = true;
         loop {
             self.alive()?;
             let watch = self.tab.watch.clone();
             let looked = in_time(&watch, ends, look(self)).await;
+            if looked.is_some() {
+                answered = Some(Instant::now());
+            }
             match looked {
                 Some(Ok(Ok(there))) => return Ok(Ok(there)),
                 Some(Ok(Err(reason))) => why = reason,
@@ -59,9 +67,7 @@ impl Engine<'_> {
                 Some(Err(_)) => {}
                 None => {
                     self.alive()?;
-                    let mut missing = self.missing(false, true, why);
-                    missing.silent = true;
-                    return Ok(Err(missing));
+                    return Ok(Err(self.cut_short(answered, loading, why)));
                 }
             }
             self.alive()?;
@@ -73,20 +79,27 @@ impl Engine<'_> {
             let rest = in_time(&watch, ends, self.at_rest(step.settle)).await;
             match rest {
                 Some(Ok(Rest::Quiet)) => return Ok(Err(self.missing(true, false, why))),
-                Some(Ok(rest)) if Instant::now() >= ends => {
-                    let loading = matches!(rest, Rest::Loading);
-                    return Ok(Err(self.missing(false, loading, why)));
-                }
+                Some(Ok(rest)) => loading = matches!(rest, Rest::Loading),
                 None => {
                     self.alive()?;
-                    let mut missing = self.missing(false, true, why);
-                    missing.silent = true;
-                    return Ok(Err(missing));
+                    return Ok(Err(self.cut_short(answered, loading, why)));
                 }
-                Some(_) => {}
+                Some(Err(_)) => {}
             }
             let left = ends.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(Err(self.missing(false, loading, why)));
+            }
             self.tab.watch.changed(TICK.min(left)).await;
+        }
+    }
+
+    /// The time was over in the middle of a look. A page that answered until just now was only slow.
+    fn cut_short(&self, answered: Option<Instant>, loading: bool, why: String) -> Missing {
+        let silent = answered.is_none_or(|answered| answered.elapsed() > SILENCE);
+        Missing {
+            silent,
+            ..self.missing(false, loading || silent, why)
         }
     }
 

@@ -1,7 +1,10 @@
 //! From a locator to the elements that it means, in every frame. Roles and names are Chromium's own computation, the rest
 //! is looked for by `page.js`.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::{Element, Tab, WORLD};
 use crate::cdp::Error;
@@ -14,6 +17,7 @@ pub struct Found(pub Vec<Element>);
 
 /// With more hits than this nobody means one of them.
 const ENOUGH: usize = 50;
+const QUERY_DEADLINE: Duration = Duration::from_millis(250);
 /// Of more of one role, the first are looked at.
 const MOST: usize = 500;
 
@@ -98,8 +102,7 @@ impl Tab {
         };
         let mut found = Vec::new();
         for role in roles {
-            let params = json!({"objectId": root.object, "role": role});
-            let answer: Value = self.page.call("Accessibility.queryAXTree", params).await?;
+            let answer = self.accessible(root, role).await?;
             let nodes = answer["nodes"].as_array().into_iter().flatten();
             let fitting = nodes.filter(|node| {
                 let is = node["name"]["value"].as_str().unwrap_or_default();
@@ -116,6 +119,10 @@ impl Tab {
                 };
                 if let Some(object) = resolved["object"]["objectId"].as_str() {
                     let element = root.at(object);
+                    let holder = json!({"objectId": root.object});
+                    if !self.on(&element, "within", &[holder]).await? {
+                        continue;
+                    }
                     // Rows, items and paragraphs have no name of their own; what they say is theirs.
                     let is = node["name"]["value"].as_str().unwrap_or_default();
                     if let (true, Some(name)) = (is.is_empty(), name) {
@@ -134,6 +141,27 @@ impl Tab {
             }
         }
         Ok(found)
+    }
+}
+
+impl Tab {
+    /// The nodes of a role, below an element at least. Chromium answers this when it next draws the page, and a page
+    /// with a frame that never loads may not be drawn again: then the whole tree is asked for, which is answered at once.
+    async fn accessible(&self, root: &Element, role: &str) -> Result<Value, Error> {
+        let params = json!({"objectId": root.object, "role": role});
+        let query = self.page.call("Accessibility.queryAXTree", params);
+        if let Ok(answer) = timeout(QUERY_DEADLINE, query).await {
+            return answer;
+        }
+        let params = json!({"frameId": root.frame});
+        let mut all: Value = self
+            .page
+            .call("Accessibility.getFullAXTree", params)
+            .await?;
+        if let Some(nodes) = all["nodes"].as_array_mut() {
+            nodes.retain(|node| node["role"]["value"] == role);
+        }
+        Ok(all)
     }
 }
 

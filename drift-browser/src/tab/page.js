@@ -140,6 +140,11 @@ globalThis.__drift ??= (() => {
       else if (element.isContentEditable) getSelection().selectAllChildren(element);
       return element.value !== undefined ? element.value === '' : element.textContent === '';
     },
+    // Into shadow roots too.
+    within(element, holder) {
+      for (let node = element; node; node = node.parentNode ?? node.host) if (node === holder) return true;
+      return false;
+    },
     words: element => collapse(element.textContent ?? '').slice(0, LONGEST_TEXT),
     value: element => element.value ?? element.textContent,
     editable: element => element.matches('input, textarea') || element.isContentEditable,
