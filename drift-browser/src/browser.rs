@@ -13,14 +13,14 @@ use crate::page::Page;
 const ATTACH_DEADLINE: Duration = Duration::from_secs(10);
 
 pub enum Browser {
-    Ours(Chromium),
+    Ours(Box<Chromium>),
     Theirs(Connection),
 }
 
 impl Browser {
     pub async fn open(launch: &Launch, cdp_url: Option<&str>) -> anyhow::Result<Self> {
         match cdp_url {
-            None => Ok(Self::Ours(launch.start().await?)),
+            None => Ok(Self::Ours(Box::new(launch.start().await?))),
             Some(url) => match timeout(ATTACH_DEADLINE, attach(url)).await {
                 Ok(connection) => Ok(Self::Theirs(connection?)),
                 Err(_) => bail!("the browser at CDP_URL did not answer within {ATTACH_DEADLINE:?}"),

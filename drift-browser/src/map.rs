@@ -120,7 +120,7 @@ impl Local {
         let url = request["url"].as_str().unwrap_or_default();
         let found = self.mappings.iter().find_map(|mapping| {
             let path = url.strip_prefix(mapping.from.as_str())?;
-            path.starts_with('/').then(|| (mapping, path))
+            path.starts_with('/').then_some((mapping, path))
         });
         let Some((mapping, path)) = found else {
             bail!("no mapping for {url}");

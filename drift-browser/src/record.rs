@@ -121,7 +121,8 @@ impl Recording {
                     let _ = writeln!(steps, "expect-url = {}", quoted(&next.url));
                 }
                 None => {
-                    steps += "# expect = 'heading \"…\"'   # what is to be seen when it went well\n"
+                    steps +=
+                        "# expect = 'heading \"…\"'   # what is to be seen when it went well\n";
                 }
             }
         }

@@ -17,6 +17,7 @@ const USAGE: &str = "usage: provider-site [--service openai|openrouter] [--liste
 Switches:
 ";
 
+#[expect(clippy::expect_used, reason = "a test fails by panicking")]
 #[actix_web::main]
 async fn main() -> ExitCode {
     let mut layout = OPENAI;

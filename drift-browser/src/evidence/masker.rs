@@ -104,7 +104,7 @@ impl Masker {
 
     /// A run of letters and digits that looks like a key, or is a piece of a secret: a page may have cut it in two.
     fn is_telling(&self, token: &str) -> bool {
-        let has = |test: fn(&u8) -> bool| token.as_bytes().iter().any(|byte| test(byte));
+        let has = |test: fn(&u8) -> bool| token.as_bytes().iter().any(&test);
         let mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic);
         if token.len() >= LONG_TOKEN && mixed {
             return true;

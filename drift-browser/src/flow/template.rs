@@ -63,7 +63,7 @@ impl Template {
     }
 
     /// The text, once every value is known; else the name of the first that is not.
-    pub fn render<'a>(&'a self, value: impl Fn(&str) -> Option<String>) -> Result<String, &'a str> {
+    pub fn render(&self, value: impl Fn(&str) -> Option<String>) -> Result<String, &str> {
         self.0
             .iter()
             .map(|piece| match piece {

@@ -218,35 +218,33 @@ impl Listener {
                 state.in_flight.insert(id, request);
                 state.last_traffic = Instant::now();
             }
-            "Network.responseReceived" => {
-                if state.main_request.as_deref() == Some(text("requestId")) {
-                    let response = &params["response"];
-                    state.document.status = response["status"]
-                        .as_u64()
-                        .and_then(|status| status.try_into().ok())
-                        .unwrap_or_default();
-                    let header = |wanted: &str| {
-                        let headers = response["headers"].as_object();
-                        let mut headers = headers.into_iter().flatten();
-                        let found = headers.find(|(name, _)| name.eq_ignore_ascii_case(wanted));
-                        found.and_then(|(_, value)| value.as_str())
-                    };
-                    // Cloudflare says so itself when what it sends is its challenge.
-                    state.document.challenged = header("cf-mitigated") == Some("challenge");
-                    let length = header("content-length").and_then(|length| length.parse().ok());
-                    if length.is_some_and(|length: u64| length > LONGEST_DOCUMENT) {
-                        state.too_long = true;
-                        return Some(("Page.stopLoading", json!({})));
-                    }
+            "Network.responseReceived"
+                if state.main_request.as_deref() == Some(text("requestId")) =>
+            {
+                let response = &params["response"];
+                let status = response["status"].as_u64();
+                state.document.status = status
+                    .and_then(|status| status.try_into().ok())
+                    .unwrap_or_default();
+                let header = |wanted: &str| {
+                    let headers = response["headers"].as_object();
+                    let mut headers = headers.into_iter().flatten();
+                    let found = headers.find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+                    found.and_then(|(_, value)| value.as_str())
+                };
+                // Cloudflare says so itself when what it sends is its challenge.
+                state.document.challenged = header("cf-mitigated") == Some("challenge");
+                let length = header("content-length").and_then(|length| length.parse().ok());
+                if length.is_some_and(|length: u64| length > LONGEST_DOCUMENT) {
+                    state.too_long = true;
+                    return Some(("Page.stopLoading", json!({})));
                 }
             }
-            "Network.dataReceived" => {
-                if state.main_request.as_deref() == Some(text("requestId")) {
-                    state.document.bytes += params["dataLength"].as_u64().unwrap_or_default();
-                    if state.document.bytes > LONGEST_DOCUMENT && !state.too_long {
-                        state.too_long = true;
-                        return Some(("Page.stopLoading", json!({})));
-                    }
+            "Network.dataReceived" if state.main_request.as_deref() == Some(text("requestId")) => {
+                state.document.bytes += params["dataLength"].as_u64().unwrap_or_default();
+                if state.document.bytes > LONGEST_DOCUMENT && !state.too_long {
+                    state.too_long = true;
+                    return Some(("Page.stopLoading", json!({})));
                 }
             }
             "Network.loadingFinished" | "Network.loadingFailed" => {
@@ -261,16 +259,14 @@ impl Listener {
                     state.failed = Some(text("errorText").to_owned());
                 }
             }
-            "Page.frameNavigated" => {
-                if params["frame"]["parentId"].is_null() {
-                    state.navigations += 1;
-                    // What the page before asked for is nobody's any more; its end is not always told.
-                    let main = state.main_request.clone();
-                    let recent = Duration::from_secs(1);
-                    state.in_flight.retain(|id, request| {
-                        Some(id) == main.as_ref() || request.since.elapsed() < recent
-                    });
-                }
+            "Page.frameNavigated" if params["frame"]["parentId"].is_null() => {
+                state.navigations += 1;
+                // What the page before asked for is nobody's any more; its end is not always told.
+                let main = state.main_request.clone();
+                let recent = Duration::from_secs(1);
+                state.in_flight.retain(|id, request| {
+                    Some(id) == main.as_ref() || request.since.elapsed() < recent
+                });
             }
             "Page.frameDetached" => {
                 // Gone, or on in another process, which tells us nothing of its requests.

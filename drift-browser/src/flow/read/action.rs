@@ -180,7 +180,7 @@ impl Reader<'_> {
                 pattern,
                 attribute: written.attribute.map(Spanned::into_inner),
                 save,
-                old: written.old.is_some_and(|old| old.into_inner()),
+                old: written.old.is_some_and(Spanned::into_inner),
             });
         }
         let save = self.name(place, &written.otp?)?;
