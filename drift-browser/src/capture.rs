@@ -11,7 +11,10 @@ use crate::page::Page;
 pub async fn capture(page: &Page) -> Result<Capture, Error> {
     page.tell("DOM.enable", json!({})).await?;
     // The flat form: the other one nests as deeply as the page does, and JSON parsers have limits.
-    let dom = page.call("DOM.getFlattenedDocument", json!({"depth": -1, "pierce": true}));
+    let dom = page.call(
+        "DOM.getFlattenedDocument",
+        json!({"depth": -1, "pierce": true}),
+    );
     let ax = page.call("Accessibility.getFullAXTree", json!({}));
     let tree = page.call("Page.getFrameTree", json!({}));
     let (dom, ax, tree): (Value, Value, Value) = (dom.await?, ax.await?, tree.await?);

@@ -37,7 +37,10 @@ impl Browser {
     pub async fn capture(&self, html: &str) -> Capture {
         let file: PathBuf = self.folder.path().join("page.html");
         std::fs::write(&file, html).unwrap();
-        self.page.load(&format!("file://{}", file.display())).await.unwrap();
+        self.page
+            .load(&format!("file://{}", file.display()))
+            .await
+            .unwrap();
         capture(&self.page).await.unwrap()
     }
 

@@ -38,6 +38,12 @@ async fn content_never_moves_the_digest_and_shape_always_does() {
         }
     }
     browser.close().await;
-    assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), CASES.len(), wrong.join("\n\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {} cases:\n{}",
+        wrong.len(),
+        CASES.len(),
+        wrong.join("\n\n")
+    );
     let _ = unmasked;
 }

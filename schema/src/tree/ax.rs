@@ -33,8 +33,14 @@ impl<'a> Ax<'a> {
             };
             let ignored = node.get("ignored").and_then(Value::as_bool) == Some(true);
             ax.nodes.push(AxNode {
-                role: node.get("role").and_then(|role| word(role, "value")).unwrap_or_default(),
-                name: node.get("name").and_then(|name| word(name, "value")).unwrap_or_default(),
+                role: node
+                    .get("role")
+                    .and_then(|role| word(role, "value"))
+                    .unwrap_or_default(),
+                name: node
+                    .get("name")
+                    .and_then(|name| word(name, "value"))
+                    .unwrap_or_default(),
                 ignored,
                 hidden: ignored && list(node, "ignoredReasons").iter().any(hides),
                 backend: node.get("backendDOMNodeId").and_then(Value::as_i64),
@@ -56,7 +62,10 @@ impl<'a> Ax<'a> {
 
     /// The document itself: the first in the list, as Chromium has it.
     pub(super) fn root(&self) -> Option<u32> {
-        let named = self.nodes.iter().position(|node| node.role == "RootWebArea");
+        let named = self
+            .nodes
+            .iter()
+            .position(|node| node.role == "RootWebArea");
         let at = named.or((!self.nodes.is_empty()).then_some(0))?;
         u32::try_from(at).ok()
     }
@@ -69,7 +78,10 @@ impl<'a> Ax<'a> {
 
 impl<'a> AxNode<'a> {
     pub(super) fn property(&self, name: &str) -> Option<&'a Value> {
-        let found = self.properties.iter().find(|one| word(one, "name") == Some(name))?;
+        let found = self
+            .properties
+            .iter()
+            .find(|one| word(one, "name") == Some(name))?;
         found.get("value")?.get("value")
     }
 

@@ -41,13 +41,40 @@ pub struct Target {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "edit", rename_all = "kebab-case")]
 pub enum Edit {
-    Removed { what: String, path: String },
-    Added { what: String, path: String },
-    Renamed { role: String, from: Option<String>, to: Option<String>, path: String },
-    Moved { what: String, path: String, to: String },
-    RoleChanged { from: String, to: String, path: String },
-    LevelChanged { from: u8, to: u8, path: String },
-    Switched { what: String, disabled: bool, path: String },
+    Removed {
+        what: String,
+        path: String,
+    },
+    Added {
+        what: String,
+        path: String,
+    },
+    Renamed {
+        role: String,
+        from: Option<String>,
+        to: Option<String>,
+        path: String,
+    },
+    Moved {
+        what: String,
+        path: String,
+        to: String,
+    },
+    RoleChanged {
+        from: String,
+        to: String,
+        path: String,
+    },
+    LevelChanged {
+        from: u8,
+        to: u8,
+        path: String,
+    },
+    Switched {
+        what: String,
+        disabled: bool,
+        path: String,
+    },
 }
 
 /// Edits in one part of the page, as lines that begin with `-` or `+`.
@@ -73,7 +100,12 @@ pub struct Difference {
 }
 
 impl Difference {
-    pub fn between(before: Side<'_>, after: Side<'_>, target: Option<&Target>, mask: Option<&VolatileMask>) -> Self {
+    pub fn between(
+        before: Side<'_>,
+        after: Side<'_>,
+        target: Option<&Target>,
+        mask: Option<&VolatileMask>,
+    ) -> Self {
         let (mut old, mut new) = (outline::parse(before.shape), outline::parse(after.shape));
         let left_out = mask.map_or(0, |mask| mask.take_out(&mut old) + mask.take_out(&mut new));
         let agreement = Signature::of(&old).agreement(&Signature::of(&new));
@@ -169,14 +201,33 @@ impl Edit {
         match self {
             Self::Removed { what, .. } => format!("{what} is gone from {place}"),
             Self::Added { what, .. } => format!("{what} is new in {place}"),
-            Self::Renamed { role, from: Some(from), to: Some(to), .. } => format!("{role} {from} in {place} is called {to} now"),
-            Self::Renamed { role, from: Some(from), .. } => format!("{role} {from} in {place} has no name any more"),
-            Self::Renamed { role, to: Some(to), .. } => format!("a {role} in {place} is called {to} now"),
+            Self::Renamed {
+                role,
+                from: Some(from),
+                to: Some(to),
+                ..
+            } => format!("{role} {from} in {place} is called {to} now"),
+            Self::Renamed {
+                role,
+                from: Some(from),
+                ..
+            } => format!("{role} {from} in {place} has no name any more"),
+            Self::Renamed {
+                role, to: Some(to), ..
+            } => format!("a {role} in {place} is called {to} now"),
             Self::Renamed { role, .. } => format!("a {role} in {place} has another name"),
-            Self::Moved { what, to, .. } => format!("{what} moved from {place} to {}", whereabouts(to)),
+            Self::Moved { what, to, .. } => {
+                format!("{what} moved from {place} to {}", whereabouts(to))
+            }
             Self::RoleChanged { from, to, .. } => format!("{from} in {place} became {to}"),
-            Self::LevelChanged { from, to, .. } => format!("a heading in {place} went from level {from} to {to}"),
-            Self::Switched { what, disabled: true, .. } => format!("{what} in {place} is disabled now"),
+            Self::LevelChanged { from, to, .. } => {
+                format!("a heading in {place} went from level {from} to {to}")
+            }
+            Self::Switched {
+                what,
+                disabled: true,
+                ..
+            } => format!("{what} in {place} is disabled now"),
             Self::Switched { what, .. } => format!("{what} in {place} is enabled now"),
         }
     }
@@ -184,15 +235,27 @@ impl Edit {
 
 /// A path in words: what holds for the item that stands for many holds for every one.
 fn whereabouts(path: &str) -> String {
-    let (above, last) = path.rsplit_once(" > ").map_or(("", path), |(above, last)| (above, last));
+    let (above, last) = path
+        .rsplit_once(" > ")
+        .map_or(("", path), |(above, last)| (above, last));
     let every = match last {
         "listitem" => "every item",
         "row" => "every row",
         "article" => "every article",
         "option" => "every option",
-        _ => return if path == "page" { "the page".to_owned() } else { path.to_owned() },
+        _ => {
+            return if path == "page" {
+                "the page".to_owned()
+            } else {
+                path.to_owned()
+            };
+        }
     };
-    if above.is_empty() { every.to_owned() } else { format!("{every} of {above}") }
+    if above.is_empty() {
+        every.to_owned()
+    } else {
+        format!("{every} of {above}")
+    }
 }
 
 /// How many texts stand in only one of the two, a changed one counted once.
@@ -204,7 +267,11 @@ fn texts_changed(before: &str, after: &str) -> usize {
     for text in snapshot::texts(after) {
         *counts.entry(text).or_default() += 1;
     }
-    let gone: i64 = counts.values().filter(|count| **count < 0).map(|count| -count).sum();
+    let gone: i64 = counts
+        .values()
+        .filter(|count| **count < 0)
+        .map(|count| -count)
+        .sum();
     let new: i64 = counts.values().filter(|count| **count > 0).sum();
     usize::try_from(gone.max(new)).unwrap_or(0)
 }

@@ -131,7 +131,10 @@ impl<'a> Dom<'a> {
 }
 
 pub(super) fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
-    value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    value
+        .get(key)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }
 
 pub(super) fn word<'a>(value: &'a Value, key: &str) -> Option<&'a str> {

@@ -20,10 +20,20 @@ pub(super) fn kind(ax: &AxNode<'_>, element: Option<&Element<'_>>) -> Option<Kin
     let explicit = element.attribute("role").map(str::trim).unwrap_or_default();
     let role = if ax.ignored {
         // Ignored since it adds nothing for somebody who listens; Playwright prints these all the same.
-        if explicit.is_empty() { only_structure(element.tag) } else { None }
+        if explicit.is_empty() {
+            only_structure(element.tag)
+        } else {
+            None
+        }
     } else {
         own(ax.role)
-            .or_else(|| if explicit.is_empty() { by_tag(element) } else { None })
+            .or_else(|| {
+                if explicit.is_empty() {
+                    by_tag(element)
+                } else {
+                    None
+                }
+            })
             .and_then(|role| named(role, ax, Some(element)))
     };
     match role {
@@ -104,10 +114,57 @@ fn named(role: Role, ax: &AxNode<'_>, element: Option<&Element<'_>>) -> Option<R
 fn is_block(tag: &str) -> bool {
     !matches!(
         tag,
-        "" | "a" | "abbr" | "acronym" | "b" | "bdi" | "bdo" | "big" | "button" | "cite" | "code" | "data" | "del"
-            | "dfn" | "em" | "font" | "i" | "img" | "input" | "ins" | "kbd" | "label" | "mark" | "optgroup" | "q"
-            | "rp" | "rt" | "ruby" | "s" | "samp" | "slot" | "small" | "span" | "strike" | "strong" | "sub" | "sup"
-            | "svg" | "time" | "tt" | "u" | "var" | "wbr" | "html" | "body" | "summary" | "option" | "select"
-            | "source" | "track" | "picture" | "path" | "g"
+        "" | "a"
+            | "abbr"
+            | "acronym"
+            | "b"
+            | "bdi"
+            | "bdo"
+            | "big"
+            | "button"
+            | "cite"
+            | "code"
+            | "data"
+            | "del"
+            | "dfn"
+            | "em"
+            | "font"
+            | "i"
+            | "img"
+            | "input"
+            | "ins"
+            | "kbd"
+            | "label"
+            | "mark"
+            | "optgroup"
+            | "q"
+            | "rp"
+            | "rt"
+            | "ruby"
+            | "s"
+            | "samp"
+            | "slot"
+            | "small"
+            | "span"
+            | "strike"
+            | "strong"
+            | "sub"
+            | "sup"
+            | "svg"
+            | "time"
+            | "tt"
+            | "u"
+            | "var"
+            | "wbr"
+            | "html"
+            | "body"
+            | "summary"
+            | "option"
+            | "select"
+            | "source"
+            | "track"
+            | "picture"
+            | "path"
+            | "g"
     )
 }

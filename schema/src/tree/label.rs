@@ -21,7 +21,10 @@ pub(super) struct Label(String);
 impl Label {
     /// A name that N1 went over.
     pub(super) fn of(name: &str) -> Option<Self> {
-        let end = name.char_indices().nth(FURTHEST).map_or(name.len(), |(at, _)| at);
+        let end = name
+            .char_indices()
+            .nth(FURTHEST)
+            .map_or(name.len(), |(at, _)| at);
         let mut tokens = split(&name[..end]);
         absorb(&mut tokens);
         let mut text = String::with_capacity(name.len());
@@ -77,7 +80,11 @@ impl Label {
             }
         }
         let open = Self(label);
-        if open.says_something() { open } else { self.clone() }
+        if open.says_something() {
+            open
+        } else {
+            self.clone()
+        }
     }
 
     /// As it stands in a line, cut to what a person would call it by.
@@ -91,7 +98,8 @@ impl Label {
             match c {
                 GAP => regex.push_str(".*"),
                 PLURAL => regex.push_str("s?"),
-                '.' | '*' | '+' | '?' | '^' | '$' | '(' | ')' | '[' | ']' | '{' | '}' | '|' | '\\' | '/' => {
+                '.' | '*' | '+' | '?' | '^' | '$' | '(' | ')' | '[' | ']' | '{' | '}' | '|'
+                | '\\' | '/' => {
                     regex.push('\\');
                     regex.push(c);
                 }
@@ -162,14 +170,41 @@ fn separates(c: char) -> bool {
     c.is_whitespace()
         || matches!(
             c,
-            '(' | ')' | '[' | ']' | '{' | '}' | '<' | '>' | '"' | '“' | '”' | '«' | '»' | ',' | ';' | ':' | '!' | '?'
-                | '|' | '/' | '\\' | '·' | '•' | '–' | '—' | '…' | '×' | '='
+            '(' | ')'
+                | '['
+                | ']'
+                | '{'
+                | '}'
+                | '<'
+                | '>'
+                | '"'
+                | '“'
+                | '”'
+                | '«'
+                | '»'
+                | ','
+                | ';'
+                | ':'
+                | '!'
+                | '?'
+                | '|'
+                | '/'
+                | '\\'
+                | '·'
+                | '•'
+                | '–'
+                | '—'
+                | '…'
+                | '×'
+                | '='
         )
 }
 
 /// A number, a date, an id, an address: it will be another one tomorrow.
 fn varies(word: &str) -> bool {
-    let at = word.find('@').is_some_and(|at| at > 0 && at + 1 < word.len());
+    let at = word
+        .find('@')
+        .is_some_and(|at| at > 0 && at + 1 < word.len());
     at || word.chars().any(char::is_numeric) || word.chars().count() > 24
 }
 
@@ -183,7 +218,9 @@ fn absorb(tokens: &mut [Token<'_>]) {
     while changed {
         changed = false;
         for at in 0..tokens.len() {
-            let Token::Word(word) = tokens[at] else { continue };
+            let Token::Word(word) = tokens[at] else {
+                continue;
+            };
             let beside = |token: Option<&Token<'_>>| token == Some(&Token::Gap);
             let before = tokens[..at].iter().rev().find(|token| !is_comma(token));
             let after = tokens[at + 1..].iter().find(|token| !is_comma(token));

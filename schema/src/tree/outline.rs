@@ -66,7 +66,12 @@ impl Item {
             });
         }
         let head: Cow<'_, str> = match body.strip_prefix('\'') {
-            Some(quoted) => Cow::Owned(quoted.trim_end_matches(':').strip_suffix('\'')?.replace("''", "'")),
+            Some(quoted) => Cow::Owned(
+                quoted
+                    .trim_end_matches(':')
+                    .strip_suffix('\'')?
+                    .replace("''", "'"),
+            ),
             None => Cow::Borrowed(body.strip_suffix(':').unwrap_or(body)),
         };
         let (role, mut rest) = head.split_once(' ').unwrap_or((head.as_ref(), ""));
@@ -124,7 +129,9 @@ pub(super) fn parse(shape: &str) -> Vec<Item> {
     for line in shape.lines() {
         let body = line.trim_start_matches(' ');
         let depth = ((line.len() - body.len()) / 2).min(open.len()).min(DEEPEST);
-        let Some(item) = Item::parse(body) else { continue };
+        let Some(item) = Item::parse(body) else {
+            continue;
+        };
         close(&mut open, depth, &mut roots);
         open.push(item);
     }
@@ -158,10 +165,22 @@ mod tests {
 
     #[test]
     fn what_is_no_shape_is_no_trouble() {
-        for text in ["", "\n\n", "- ", "- '", "- a [", "- button \"x", "- button \"x\" [level=999]", "      - main", "é"] {
+        for text in [
+            "",
+            "\n\n",
+            "- ",
+            "- '",
+            "- a [",
+            "- button \"x",
+            "- button \"x\" [level=999]",
+            "      - main",
+            "é",
+        ] {
             let _ = parse(text);
         }
-        let deep: String = (0..5_000).map(|depth| format!("{}- list:\n", "  ".repeat(depth))).collect();
+        let deep: String = (0..5_000)
+            .map(|depth| format!("{}- list:\n", "  ".repeat(depth)))
+            .collect();
         assert_eq!(parse(&deep).len(), 1);
     }
 }

@@ -38,7 +38,9 @@ impl Below {
         if node.kind == Kind::Text || node.role().is_some_and(Role::is_dialog) {
             below.speaks_of_consent = words::speaks_of_consent(&node.name);
         }
-        let Some(role) = node.role() else { return below };
+        let Some(role) = node.role() else {
+            return below;
+        };
         below.frame = matches!(
             role,
             Role::Main | Role::Banner | Role::ContentInfo | Role::Navigation | Role::Search
@@ -46,8 +48,11 @@ impl Below {
         below.entry = role.is_entry();
         below.action = role == Role::Button;
         below.link = role == Role::Link;
-        below.structure = role.is_control() || role.is_table() || matches!(role, Role::Heading | Role::List | Role::Link);
-        below.answers_consent = matches!(role, Role::Button | Role::Link) && words::answers_consent(&node.name);
+        below.structure = role.is_control()
+            || role.is_table()
+            || matches!(role, Role::Heading | Role::List | Role::Link);
+        below.answers_consent =
+            matches!(role, Role::Button | Role::Link) && words::answers_consent(&node.name);
         below
     }
 
@@ -79,9 +84,8 @@ pub(super) fn prune(page: &Page<'_>) -> Pruned {
     for (at, node) in nodes.iter().enumerate().skip(1) {
         let parent = node.parent as usize;
         in_form[at] = in_form[parent] || node.tag == "form" && below[at].entry;
-        if pruned.out[parent] {
-            pruned.out[at] = true;
-        } else if is_ad(node, below[at]) || is_passing(node, below[at]) || node.is(Role::Iframe) && !node.challenge {
+        let frame = node.is(Role::Iframe) && !node.challenge;
+        if pruned.out[parent] || frame || is_ad(node, below[at]) || is_passing(node, below[at]) {
             pruned.out[at] = true;
         } else if !in_form[at] && is_consent(page, &below, at) {
             pruned.out[at] = true;
@@ -121,7 +125,9 @@ impl Pruned {
 }
 
 fn is_ad(node: &Node<'_>, below: Below) -> bool {
-    let named = node.kind != Kind::Text && !node.role().is_some_and(Role::is_control) && words::names_an_ad(&node.name);
+    let named = node.kind != Kind::Text
+        && !node.role().is_some_and(Role::is_control)
+        && words::names_an_ad(&node.name);
     (node.marks.ad || named) && !below.frame && !node.is(Role::Cell)
 }
 
@@ -141,15 +147,25 @@ fn is_consent(page: &Page<'_>, below: &[Below], at: usize) -> bool {
         return false;
     }
     let Some(role) = node.role() else {
-        return (node.marks.consent && (inside.action || inside.link && inside.nodes < LARGE)) || asks(page, below, at);
+        return (node.marks.consent && (inside.action || inside.link && inside.nodes < LARGE))
+            || asks(page, below, at);
     };
     match role {
-        Role::ListItem | Role::Article | Role::Row | Role::Option | Role::Heading | Role::Cell => false,
+        Role::ListItem | Role::Article | Role::Row | Role::Option | Role::Heading | Role::Cell => {
+            false
+        }
         Role::Dialog | Role::AlertDialog => {
-            node.marks.consent || inside.speaks_of_consent && inside.answers_consent || words::speaks_of_consent(&node.name)
+            node.marks.consent
+                || inside.speaks_of_consent && inside.answers_consent
+                || words::speaks_of_consent(&node.name)
         }
         Role::Button | Role::Link => node.marks.consent,
-        Role::Region | Role::Complementary | Role::Form | Role::Group | Role::Note | Role::Alert => {
+        Role::Region
+        | Role::Complementary
+        | Role::Form
+        | Role::Group
+        | Role::Note
+        | Role::Alert => {
             (node.marks.consent && (inside.action || inside.link)) || asks(page, below, at)
         }
         _ => false,
@@ -163,7 +179,10 @@ fn asks(page: &Page<'_>, below: &[Below], at: usize) -> bool {
     both(inside)
         && inside.nodes <= LARGE
         && at != 0
-        && !page.nodes[at].children.iter().any(|child| both(&below[*child as usize]))
+        && !page.nodes[at]
+            .children
+            .iter()
+            .any(|child| both(&below[*child as usize]))
 }
 
 /// What a line of text that says "Sponsored" stands in: the item of a list, or the nearest group that is no more.
@@ -179,9 +198,20 @@ fn labelled_ad(page: &Page<'_>, below: &[Below], text: usize) -> Option<usize> {
         }
         let node = &page.nodes[at];
         match node.role() {
-            Some(Role::ListItem | Role::Article | Role::Row | Role::Figure | Role::Group | Role::Region) => return Some(at),
-            Some(role) if role.is_control() || role.is_cell() || role == Role::Heading => return None,
-            _ if group.is_none() && node.kind == Kind::Block && below[at].nodes > 2 => group = Some(at),
+            Some(
+                Role::ListItem
+                | Role::Article
+                | Role::Row
+                | Role::Figure
+                | Role::Group
+                | Role::Region,
+            ) => return Some(at),
+            Some(role) if role.is_control() || role.is_cell() || role == Role::Heading => {
+                return None;
+            }
+            _ if group.is_none() && node.kind == Kind::Block && below[at].nodes > 2 => {
+                group = Some(at);
+            }
             _ => {}
         }
         at = node.parent as usize;

@@ -60,12 +60,17 @@ impl Role {
 
     /// A field that somebody types into or chooses from. What it is called says what it is for.
     pub(super) fn is_entry(self) -> bool {
-        matches!(self, Self::Textbox | Self::Searchbox | Self::Combobox | Self::SpinButton)
+        matches!(
+            self,
+            Self::Textbox | Self::Searchbox | Self::Combobox | Self::SpinButton
+        )
     }
 
     /// Six of them side by side are a repetition: shortcuts, days, facets. Fields and tabs never are.
     pub(super) fn repeats_by_six(self) -> bool {
-        self.is_control() && !self.is_entry() && !matches!(self, Self::Tab | Self::Listbox | Self::Slider)
+        self.is_control()
+            && !self.is_entry()
+            && !matches!(self, Self::Tab | Self::Listbox | Self::Slider)
     }
 
     pub(super) fn is_landmark(self) -> bool {
@@ -91,12 +96,18 @@ impl Role {
     }
 
     pub(super) fn is_cell(self) -> bool {
-        matches!(self, Self::Cell | Self::GridCell | Self::ColumnHeader | Self::RowHeader)
+        matches!(
+            self,
+            Self::Cell | Self::GridCell | Self::ColumnHeader | Self::RowHeader
+        )
     }
 
     /// N4: running text and what marks it up.
     pub(super) fn is_prose(self) -> bool {
-        matches!(self, Self::Paragraph | Self::Blockquote | Self::Caption | Self::Separator) || self.is_mark()
+        matches!(
+            self,
+            Self::Paragraph | Self::Blockquote | Self::Caption | Self::Separator
+        ) || self.is_mark()
     }
 
     /// Prose inside a line.
@@ -122,11 +133,17 @@ impl Role {
     pub(super) fn is_passing(self) -> bool {
         matches!(
             self,
-            Self::Status | Self::Log | Self::Timer | Self::Marquee | Self::Tooltip | Self::ProgressBar | Self::ScrollBar
+            Self::Status
+                | Self::Log
+                | Self::Timer
+                | Self::Marquee
+                | Self::Tooltip
+                | Self::ProgressBar
+                | Self::ScrollBar
         )
     }
 
-    /// N9.
+    /// N9. A tab panel is called what the tab is called that somebody chose.
     pub(super) fn has_label(self) -> bool {
         self.is_control()
             || self.is_landmark()
@@ -139,7 +156,6 @@ impl Role {
                     | Self::Group
                     | Self::RadioGroup
                     | Self::TabList
-                    | Self::TabPanel
                     | Self::Toolbar
                     | Self::Menu
                     | Self::Menubar
@@ -151,7 +167,12 @@ impl Role {
     pub(super) fn goes_when_empty(self) -> bool {
         matches!(
             self,
-            Self::Group | Self::Figure | Self::RowGroup | Self::Note | Self::Document | Self::Application
+            Self::Group
+                | Self::Figure
+                | Self::RowGroup
+                | Self::Note
+                | Self::Document
+                | Self::Application
         )
     }
 
@@ -163,6 +184,9 @@ impl Role {
     /// Nothing inside is shown: the name says it all.
     pub(super) fn is_leaf(self) -> bool {
         (self.is_control() && !matches!(self, Self::Combobox | Self::Listbox | Self::MenuItem))
-            || matches!(self, Self::Img | Self::Option | Self::Meter | Self::Alert | Self::Iframe)
+            || matches!(
+                self,
+                Self::Img | Self::Option | Self::Meter | Self::Alert | Self::Iframe
+            )
     }
 }

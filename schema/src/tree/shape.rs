@@ -88,7 +88,8 @@ impl<'a> Part<'a> {
     }
 
     fn has_control(&self) -> bool {
-        self.role().is_some_and(|role| role.is_control() || role == Role::Iframe)
+        self.role()
+            .is_some_and(|role| role.is_control() || role == Role::Iframe)
             || self.children.iter().any(Self::has_control)
     }
 
@@ -99,7 +100,14 @@ impl<'a> Part<'a> {
     }
 
     fn feed(&self, hash: &mut DefaultHasher) {
-        (self.form, &self.label, self.level, self.disabled, self.children.len()).hash(hash);
+        (
+            self.form,
+            &self.label,
+            self.level,
+            self.disabled,
+            self.children.len(),
+        )
+            .hash(hash);
         for child in &self.children {
             child.feed(hash);
         }
@@ -201,7 +209,11 @@ fn part<'a>(node: &Node<'a>, role: Role, children: Vec<Part<'a>>) -> Vec<Part<'a
         }
         Role::Img => {
             part.phrases.extend(Label::of(&node.name));
-            return if node.name.is_empty() { Vec::new() } else { vec![part] };
+            return if node.name.is_empty() {
+                Vec::new()
+            } else {
+                vec![part]
+            };
         }
         // Presence is what counts; a place that is kept for one has none.
         Role::Alert if children.is_empty() => return Vec::new(),
@@ -219,10 +231,13 @@ fn part<'a>(node: &Node<'a>, role: Role, children: Vec<Part<'a>>) -> Vec<Part<'a
         part.children = without_groups(tidy(children));
     }
     match role {
-        Role::Combobox => part.children.retain(|child| {
-            matches!(child.form, Form::Role(Role::Option | Role::Listbox | Role::Group))
-        }),
-        Role::MenuItem => part.children.retain(|child| matches!(child.form, Form::Role(Role::Menu | Role::Group))),
+        // Playwright prints no groups of options here.
+        Role::Combobox => part
+            .children
+            .retain(|child| matches!(child.form, Form::Role(Role::Option | Role::Listbox))),
+        Role::MenuItem => part
+            .children
+            .retain(|child| matches!(child.form, Form::Role(Role::Menu | Role::Group))),
         role if role.is_cell() || matches!(role, Role::Row | Role::RowGroup) => {
             part.children.retain(|child| !child.is_slot());
         }
@@ -248,7 +263,12 @@ impl Part<'_> {
     /// What a landmark takes from a headline inside is content.
     fn forget_heading(&mut self) {
         let landmark = self.role().is_some_and(Role::is_landmark);
-        if landmark && self.label.as_ref().is_some_and(|label| self.phrases.contains(label)) {
+        if landmark
+            && self
+                .label
+                .as_ref()
+                .is_some_and(|label| self.phrases.contains(label))
+        {
             self.label = None;
         }
     }
@@ -306,7 +326,10 @@ fn one_slot_each(mut children: Vec<Part<'_>>) -> Vec<Part<'_>> {
         _ => None,
     };
     let (mut stands, mut shown) = ([false; 4], [false; 4]);
-    for (slot, child) in children.iter().filter_map(|child| Some((slot(child)?, child))) {
+    for (slot, child) in children
+        .iter()
+        .filter_map(|child| Some((slot(child)?, child)))
+    {
         stands[slot] = true;
         shown[slot] |= child.shown;
     }
@@ -331,7 +354,9 @@ fn once(mut children: Vec<Part<'_>>) -> Vec<Part<'_>> {
 }
 
 fn counts(role: Option<Role>) -> bool {
-    role.is_some_and(|role| role.is_cell() || role.is_landmark() || role.is_dialog() || role.is_table())
+    role.is_some_and(|role| {
+        role.is_cell() || role.is_landmark() || role.is_dialog() || role.is_table()
+    })
 }
 
 /// Groups give way to what they hold.

@@ -126,12 +126,18 @@ impl Printer {
         while at < self.lines.len() {
             // A text that is the only child stands in its parent's line.
             let inline = match self.lines.get(at + 1) {
-                Some(next) if self.lines[at].below == 1 && !self.lines[at].is_text => next.text.is_some(),
+                Some(next) if self.lines[at].below == 1 && !self.lines[at].is_text => {
+                    next.text.is_some()
+                }
                 _ => false,
             };
             let text = inline.then(|| self.lines[at + 1].text.take()).flatten();
             let line = &self.lines[at];
-            let key = if line.is_text { line.head.as_str().into() } else { yaml_key(&line.head) };
+            let key = if line.is_text {
+                line.head.as_str().into()
+            } else {
+                yaml_key(&line.head)
+            };
             if !printed.is_empty() {
                 printed.push('\n');
             }
@@ -188,7 +194,10 @@ fn shortened(text: &str) -> String {
 /// The names and texts of a snapshot, to count how many changed.
 pub(super) fn texts(snapshot: &str) -> impl Iterator<Item = &str> {
     snapshot.lines().filter_map(|line| {
-        let line = line.trim_start().trim_start_matches("- ").trim_end_matches(':');
+        let line = line
+            .trim_start()
+            .trim_start_matches("- ")
+            .trim_end_matches(':');
         let (_, text) = line.split_once([' ', ':'])?;
         // States are no text.
         let text = text.split(" [").next().unwrap_or_default().trim();

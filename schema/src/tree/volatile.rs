@@ -30,7 +30,10 @@ impl VolatileMask {
                 *seen.entry(path).or_default() += 1;
             }
         }
-        let varied = seen.iter().filter(|(_, count)| **count < shapes.len()).map(|(path, _)| path);
+        let varied = seen
+            .iter()
+            .filter(|(_, count)| **count < shapes.len())
+            .map(|(path, _)| path);
         let mut mask: BTreeSet<String> = BTreeSet::new();
         // In order, so that a part comes before what it holds.
         for path in varied {
@@ -58,7 +61,11 @@ impl VolatileMask {
 
     /// Removes the parts; says how many.
     pub(super) fn take_out(&self, items: &mut Vec<Item>) -> usize {
-        if self.0.is_empty() { 0 } else { self.take_below(items, "") }
+        if self.0.is_empty() {
+            0
+        } else {
+            self.take_below(items, "")
+        }
     }
 
     fn take_below(&self, items: &mut Vec<Item>, above: &str) -> usize {
@@ -74,11 +81,16 @@ impl VolatileMask {
 }
 
 fn way(above: &str, item: &Item) -> String {
-    if above.is_empty() { item.head() } else { format!("{above} > {}", item.head()) }
+    if above.is_empty() {
+        item.head()
+    } else {
+        format!("{above} > {}", item.head())
+    }
 }
 
 fn is_below(path: &str, above: &str) -> bool {
-    path.strip_prefix(above).is_some_and(|rest| rest.starts_with(" > "))
+    path.strip_prefix(above)
+        .is_some_and(|rest| rest.starts_with(" > "))
 }
 
 fn gather(items: &[Item], above: &str, into: &mut BTreeSet<String>) {
@@ -99,7 +111,10 @@ mod tests {
         let promoted = "- main:\n  - heading [level=1]\n  - region \"Deals\":\n    - link\n  - list:\n    - listitem";
         assert_eq!(VolatileMask::learn(&[plain, promoted]), None);
         let mask = VolatileMask::learn(&[plain, promoted, plain]).unwrap();
-        assert_eq!(mask.paths().collect::<Vec<_>>(), ["main > region \"Deals\""]);
+        assert_eq!(
+            mask.paths().collect::<Vec<_>>(),
+            ["main > region \"Deals\""]
+        );
         assert_eq!(mask.agreement(plain, promoted), 1.0);
         let without_list = "- main:\n  - heading [level=1]";
         assert!(mask.agreement(plain, without_list) < 1.0);

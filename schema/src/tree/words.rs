@@ -15,7 +15,9 @@ struct Words {
 
 impl Words {
     fn read(file: &'static str) -> Self {
-        let lines = file.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let lines = file
+            .lines()
+            .filter(|line| !line.is_empty() && !line.starts_with('#'));
         let mut words = Self {
             plain: HashSet::new(),
             marked: HashSet::new(),
@@ -35,7 +37,8 @@ impl Words {
 
 static ADS: LazyLock<Words> = LazyLock::new(|| Words::read(include_str!("words/ads.txt")));
 static CONSENT: LazyLock<Words> = LazyLock::new(|| Words::read(include_str!("words/consent.txt")));
-static CHALLENGE: LazyLock<Words> = LazyLock::new(|| Words::read(include_str!("words/challenge.txt")));
+static CHALLENGE: LazyLock<Words> =
+    LazyLock::new(|| Words::read(include_str!("words/challenge.txt")));
 static PASSING: LazyLock<Words> = LazyLock::new(|| Words::read(include_str!("words/passing.txt")));
 static DATES: LazyLock<Words> = LazyLock::new(|| Words::read(include_str!("words/dates.txt")));
 
@@ -102,7 +105,10 @@ pub(super) fn speaks_of_consent(text: &str) -> bool {
 }
 
 pub(super) fn answers_consent(label: &str) -> bool {
-    label.len() <= 40 && CONSENT.marked.contains(&('=', label.to_lowercase().as_str()))
+    label.len() <= 40
+        && CONSENT
+            .marked
+            .contains(&('=', label.to_lowercase().as_str()))
 }
 
 pub(super) fn is_challenge(attribute: &str) -> bool {
@@ -130,10 +136,19 @@ mod tests {
 
     #[test]
     fn words_are_found_whole_whatever_separates_them() {
-        for ad in ["ad", "top-ad", "topAdSlot", "ad_300x250", "x adsbygoogle", "Sponsored"] {
+        for ad in [
+            "ad",
+            "top-ad",
+            "topAdSlot",
+            "ad_300x250",
+            "x adsbygoogle",
+            "Sponsored",
+        ] {
             assert!(marks(ad).ad, "{ad}");
         }
-        for not in ["add", "header", "shadow", "badge", "download", "readable", "loading", "admin"] {
+        for not in [
+            "add", "header", "shadow", "badge", "download", "readable", "loading", "admin",
+        ] {
             assert!(!marks(not).any(), "{not}");
         }
         assert!(marks("onetrust-banner-sdk").consent);

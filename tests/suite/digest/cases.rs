@@ -152,12 +152,20 @@ fn cut(page: &str, start: &str, end: &str) -> String {
 }
 
 fn main(page: &str, content: &str) -> String {
-    page.replacen(&between(page, "<main>", "</main>"), &format!("<main>{content}</main>"), 1)
+    page.replacen(
+        &between(page, "<main>", "</main>"),
+        &format!("<main>{content}</main>"),
+        1,
+    )
 }
 
 fn items(page: &str, change: impl Fn(Vec<String>) -> Vec<String>) -> String {
     let all = between(page, "<!-- items -->", "<!-- end -->");
     let inner = &all["<!-- items -->".len()..all.len() - "<!-- end -->".len()];
-    let items = inner.split("<!-- item -->").skip(1).map(str::to_owned).collect();
+    let items = inner
+        .split("<!-- item -->")
+        .skip(1)
+        .map(str::to_owned)
+        .collect();
     page.replacen(&all, &change(items).concat(), 1)
 }

@@ -9,7 +9,12 @@ use super::{Edit, Hunk, Target};
 /// Lines of a moved part that are shown on either side.
 const OF_A_MOVE: usize = 3;
 
-pub(super) fn hunks(before: &Tree<'_>, after: &Tree<'_>, steps: &[Step], target: Option<&Target>) -> Vec<Hunk> {
+pub(super) fn hunks(
+    before: &Tree<'_>,
+    after: &Tree<'_>,
+    steps: &[Step],
+    target: Option<&Target>,
+) -> Vec<Hunk> {
     let aim = target.and_then(|target| find(before, target));
     let mut places: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     for step in steps {
@@ -25,9 +30,18 @@ pub(super) fn hunks(before: &Tree<'_>, after: &Tree<'_>, steps: &[Step], target:
                 whole(before, step.before, '-', OF_A_MOVE, lines);
                 lines.push(format!("+  (now in {to})"));
             }
-            Edit::RoleChanged { .. } | Edit::Renamed { .. } | Edit::LevelChanged { .. } | Edit::Switched { .. } => {
-                let old = step.before.and_then(|at| before.nodes[at].item).map(|item| format!("-  {}", item.line()));
-                let new = step.after.and_then(|at| after.nodes[at].item).map(|item| format!("+  {}", item.line()));
+            Edit::RoleChanged { .. }
+            | Edit::Renamed { .. }
+            | Edit::LevelChanged { .. }
+            | Edit::Switched { .. } => {
+                let old = step
+                    .before
+                    .and_then(|at| before.nodes[at].item)
+                    .map(|item| format!("-  {}", item.line()));
+                let new = step
+                    .after
+                    .and_then(|at| after.nodes[at].item)
+                    .map(|item| format!("+  {}", item.line()));
                 // A part that changed in two ways is shown once.
                 if !old.as_ref().is_some_and(|old| lines.contains(old)) {
                     lines.extend(old.into_iter().chain(new));
@@ -51,11 +65,18 @@ pub(super) fn hunks(before: &Tree<'_>, after: &Tree<'_>, steps: &[Step], target:
 }
 
 fn whole(tree: &Tree<'_>, at: Option<usize>, sign: char, most: usize, into: &mut Vec<String>) {
-    let Some(item) = at.and_then(|at| tree.nodes[at].item) else { return };
+    let Some(item) = at.and_then(|at| tree.nodes[at].item) else {
+        return;
+    };
     let mut lines = Vec::new();
     item.lines(0, &mut lines);
     let more = lines.len().saturating_sub(most);
-    into.extend(lines.iter().take(most).map(|line| format!("{sign}  {line}")));
+    into.extend(
+        lines
+            .iter()
+            .take(most)
+            .map(|line| format!("{sign}  {line}")),
+    );
     if more > 0 {
         into.push(format!("{sign}    … {more} more"));
     }
@@ -67,11 +88,15 @@ fn find(tree: &Tree<'_>, target: &Target) -> Option<usize> {
         let label = tree.nodes[*at].item.and_then(|item| item.label.as_deref());
         match (&target.name, label) {
             (None, _) => true,
-            (Some(name), Some(label)) => label.trim_matches(['"', '/']).eq_ignore_ascii_case(name.trim()),
+            (Some(name), Some(label)) => label
+                .trim_matches(['"', '/'])
+                .eq_ignore_ascii_case(name.trim()),
             (Some(_), None) => false,
         }
     };
     let of_role = |at: &usize| tree.role(*at) == target.role;
     let all = 1..tree.nodes.len();
-    all.clone().find(|at| of_role(at) && named(at)).or_else(|| all.clone().find(of_role))
+    all.clone()
+        .find(|at| of_role(at) && named(at))
+        .or_else(|| all.clone().find(of_role))
 }

@@ -34,7 +34,13 @@ impl<'s> Tree<'s> {
         tree
     }
 
-    fn push(&mut self, item: Option<&'s Item>, children: &'s [Item], parent: usize, depth: usize) -> usize {
+    fn push(
+        &mut self,
+        item: Option<&'s Item>,
+        children: &'s [Item],
+        parent: usize,
+        depth: usize,
+    ) -> usize {
         let at = self.nodes.len();
         self.nodes.push(Node {
             item,
@@ -71,7 +77,11 @@ impl<'s> Tree<'s> {
             next = self.nodes[next].parent;
         }
         way.reverse();
-        if way.is_empty() { "page".to_owned() } else { way.join(" > ") }
+        if way.is_empty() {
+            "page".to_owned()
+        } else {
+            way.join(" > ")
+        }
     }
 
     /// Steps between two parts, up and down.
@@ -93,7 +103,10 @@ pub(super) fn pair(before: &mut Tree<'_>, after: &mut Tree<'_>) {
     link(before, after, 0, 0);
     let mut waiting = vec![(0, 0)];
     while let Some((one, other)) = waiting.pop() {
-        let (left, right) = (before.nodes[one].children.clone(), after.nodes[other].children.clone());
+        let (left, right) = (
+            before.nodes[one].children.clone(),
+            after.nodes[other].children.clone(),
+        );
         for (a, b) in siblings(before, after, &left, &right) {
             link(before, after, a, b);
             waiting.push((a, b));
@@ -107,11 +120,18 @@ fn link(before: &mut Tree<'_>, after: &mut Tree<'_>, a: usize, b: usize) {
     after.nodes[b].partner = Some(a);
 }
 
-fn siblings(before: &Tree<'_>, after: &Tree<'_>, left: &[usize], right: &[usize]) -> Vec<(usize, usize)> {
+fn siblings(
+    before: &Tree<'_>,
+    after: &Tree<'_>,
+    left: &[usize],
+    right: &[usize],
+) -> Vec<(usize, usize)> {
     type Same = fn(&Tree<'_>, usize, &Tree<'_>, usize) -> bool;
     const LEVELS: [Same; 4] = [
         |before, a, after, b| before.nodes[a].hash == after.nodes[b].hash,
-        |before, a, after, b| before.nodes[a].item.map(Item::head) == after.nodes[b].item.map(Item::head),
+        |before, a, after, b| {
+            before.nodes[a].item.map(Item::head) == after.nodes[b].item.map(Item::head)
+        },
         |before, a, after, b| {
             let name = |item: &Item| (item.role.clone(), item.label.clone());
             before.nodes[a].item.map(name) == after.nodes[b].item.map(name)
@@ -147,7 +167,15 @@ fn siblings(before: &Tree<'_>, after: &Tree<'_>, left: &[usize], right: &[usize]
 
 fn replaces(before: &str, after: &str) -> bool {
     const ACTS: [&str; 6] = ["button", "link", "menuitem", "tab", "switch", "checkbox"];
-    const FIELDS: [&str; 7] = ["textbox", "searchbox", "combobox", "spinbutton", "listbox", "slider", "radiogroup"];
+    const FIELDS: [&str; 7] = [
+        "textbox",
+        "searchbox",
+        "combobox",
+        "spinbutton",
+        "listbox",
+        "slider",
+        "radiogroup",
+    ];
     const MANY: [&str; 7] = ["list", "table", "grid", "treegrid", "tree", "feed", "menu"];
     [&ACTS[..], &FIELDS[..], &MANY[..]]
         .iter()
@@ -155,9 +183,15 @@ fn replaces(before: &str, after: &str) -> bool {
 }
 
 /// The longest common subsequence, as places in both.
-fn common(left: &[usize], right: &[usize], same: impl Fn(usize, usize) -> bool) -> Vec<(usize, usize)> {
+fn common(
+    left: &[usize],
+    right: &[usize],
+    same: impl Fn(usize, usize) -> bool,
+) -> Vec<(usize, usize)> {
     let most = left.len().min(right.len());
-    let head = (0..most).take_while(|at| same(left[*at], right[*at])).count();
+    let head = (0..most)
+        .take_while(|at| same(left[*at], right[*at]))
+        .count();
     let tail = (1..=most - head)
         .take_while(|back| same(left[left.len() - back], right[right.len() - back]))
         .count();
@@ -167,7 +201,11 @@ fn common(left: &[usize], right: &[usize], same: impl Fn(usize, usize) -> bool) 
         // lengths[i][j]: of the longest common part of what begins at i and at j.
         let mut lengths = vec![vec![0u32; columns + 1]; rows + 1];
         let alike: Vec<Vec<bool>> = (0..rows)
-            .map(|i| (0..columns).map(|j| same(left[head + i], right[head + j])).collect())
+            .map(|i| {
+                (0..columns)
+                    .map(|j| same(left[head + i], right[head + j]))
+                    .collect()
+            })
             .collect();
         for i in (0..rows).rev() {
             for j in (0..columns).rev() {
@@ -190,7 +228,11 @@ fn common(left: &[usize], right: &[usize], same: impl Fn(usize, usize) -> bool) 
             }
         }
     }
-    pairs.extend((1..=tail).rev().map(|back| (left.len() - back, right.len() - back)));
+    pairs.extend(
+        (1..=tail)
+            .rev()
+            .map(|back| (left.len() - back, right.len() - back)),
+    );
     pairs
 }
 
@@ -208,7 +250,9 @@ fn moved(before: &mut Tree<'_>, after: &mut Tree<'_>) {
         if after.nodes[b].partner.is_some() {
             continue;
         }
-        let Some(candidates) = gone.get_mut(&after.nodes[b].hash) else { continue };
+        let Some(candidates) = gone.get_mut(&after.nodes[b].hash) else {
+            continue;
+        };
         candidates.retain(|a| before.nodes[*a].partner.is_none());
         let Some(a) = candidates.pop() else { continue };
         whole(before, after, a, b);
@@ -221,7 +265,10 @@ fn whole(before: &mut Tree<'_>, after: &mut Tree<'_>, a: usize, b: usize) {
     let mut waiting = vec![(a, b)];
     while let Some((a, b)) = waiting.pop() {
         link(before, after, a, b);
-        let children = before.nodes[a].children.iter().zip(&after.nodes[b].children);
+        let children = before.nodes[a]
+            .children
+            .iter()
+            .zip(&after.nodes[b].children);
         waiting.extend(children.map(|(a, b)| (*a, *b)));
     }
 }

@@ -20,7 +20,10 @@ pub(super) fn steps(before: &Tree<'_>, after: &Tree<'_>) -> Vec<Step> {
         match node.partner {
             // What it held went with it, unless it stands elsewhere.
             None if before.nodes[node.parent].partner.is_some() => steps.push(Step {
-                edit: Edit::Removed { what: item.head(), path: before.path(node.parent) },
+                edit: Edit::Removed {
+                    what: item.head(),
+                    path: before.path(node.parent),
+                },
                 near: node.parent,
                 before: Some(at),
                 after: None,
@@ -35,7 +38,10 @@ pub(super) fn steps(before: &Tree<'_>, after: &Tree<'_>) -> Vec<Step> {
             && let Some(near) = after.nodes[node.parent].partner
         {
             steps.push(Step {
-                edit: Edit::Added { what: item.head(), path: after.path(node.parent) },
+                edit: Edit::Added {
+                    what: item.head(),
+                    path: after.path(node.parent),
+                },
                 near,
                 before: None,
                 after: Some(at),
@@ -47,7 +53,9 @@ pub(super) fn steps(before: &Tree<'_>, after: &Tree<'_>) -> Vec<Step> {
 }
 
 fn compare(before: &Tree<'_>, after: &Tree<'_>, a: usize, b: usize, steps: &mut Vec<Step>) {
-    let (Some(one), Some(other)) = (before.nodes[a].item, after.nodes[b].item) else { return };
+    let (Some(one), Some(other)) = (before.nodes[a].item, after.nodes[b].item) else {
+        return;
+    };
     let parent = before.nodes[a].parent;
     let path = before.path(parent);
     let mut push = |edit| {
@@ -60,11 +68,19 @@ fn compare(before: &Tree<'_>, after: &Tree<'_>, a: usize, b: usize, steps: &mut 
     };
     if before.nodes[a].moved {
         let to = after.path(after.nodes[b].parent);
-        push(Edit::Moved { what: one.head(), path, to });
+        push(Edit::Moved {
+            what: one.head(),
+            path,
+            to,
+        });
         return;
     }
     if one.role != other.role {
-        push(Edit::RoleChanged { from: one.head(), to: other.head(), path });
+        push(Edit::RoleChanged {
+            from: one.head(),
+            to: other.head(),
+            path,
+        });
         return;
     }
     if one.label != other.label {
@@ -76,10 +92,18 @@ fn compare(before: &Tree<'_>, after: &Tree<'_>, a: usize, b: usize, steps: &mut 
         });
     }
     if one.level != other.level {
-        push(Edit::LevelChanged { from: one.level, to: other.level, path: path.clone() });
+        push(Edit::LevelChanged {
+            from: one.level,
+            to: other.level,
+            path: path.clone(),
+        });
     }
     if one.disabled != other.disabled {
-        push(Edit::Switched { what: other_name(one), disabled: other.disabled, path });
+        push(Edit::Switched {
+            what: other_name(one),
+            disabled: other.disabled,
+            path,
+        });
     }
 }
 

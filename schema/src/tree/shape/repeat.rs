@@ -81,8 +81,18 @@ fn by_role(children: &[Part<'_>]) -> Vec<Vec<usize>> {
                 Role::Link => !child.children.is_empty(),
                 _ => false,
             };
-            let fields = if repeats(role) { fields(child) } else { Vec::new() };
-            kin.entry(Kin { role, apart, fields }).or_default().push(at);
+            let fields = if repeats(role) {
+                fields(child)
+            } else {
+                Vec::new()
+            };
+            kin.entry(Kin {
+                role,
+                apart,
+                fields,
+            })
+            .or_default()
+            .push(at);
         }
     }
     let mut classes = Vec::new();
@@ -112,7 +122,13 @@ fn by_role(children: &[Part<'_>]) -> Vec<Vec<usize>> {
 fn repeats(role: Role) -> bool {
     matches!(
         role,
-        Role::ListItem | Role::Row | Role::Option | Role::Article | Role::TreeItem | Role::Link | Role::RowGroup
+        Role::ListItem
+            | Role::Row
+            | Role::Option
+            | Role::Article
+            | Role::TreeItem
+            | Role::Link
+            | Role::RowGroup
     )
 }
 
@@ -137,7 +153,9 @@ fn parallel(children: &[Part<'_>]) -> Vec<Vec<usize>> {
             tags.entry(child.tag).or_default().push(at);
         }
     }
-    tags.values().flat_map(|members| alike(children, members)).collect()
+    tags.values()
+        .flat_map(|members| alike(children, members))
+        .collect()
 }
 
 /// A child as far as it tells what its parent is: role, level, label.
@@ -157,9 +175,13 @@ fn alike(children: &[Part<'_>], among: &[usize]) -> Vec<Vec<usize>> {
         }
         // Of kinds that are as common, the larger; then any, but the same one each time.
         let commonest = kinds.into_iter().max_by(|(a, count), (b, other)| {
-            (count, a.0.len()).cmp(&(other, b.0.len())).then_with(|| b.cmp(a))
+            (count, a.0.len())
+                .cmp(&(other, b.0.len()))
+                .then_with(|| b.cmp(a))
         });
-        let Some(((holdings, fields), _)) = commonest else { break };
+        let Some(((holdings, fields), _)) = commonest else {
+            break;
+        };
         let (holdings, fields) = (holdings.clone(), fields.to_vec());
         let (kin, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(_, other, others)| {
             let shared = holdings.intersection(other).count();
@@ -210,7 +232,10 @@ fn represent(parts: Vec<(Part<'_>, usize)>) -> Option<Part<'_>> {
         if part.form == Form::Group {
             part.children = super::without_groups(part.children);
             // What several groups have in common is an item, and its text has a slot.
-            part.children.iter_mut().filter(|child| child.is_slot()).for_each(|child| child.shown = true);
+            part.children
+                .iter_mut()
+                .filter(|child| child.is_slot())
+                .for_each(|child| child.shown = true);
         }
         match known.entry(part.fingerprint()) {
             std::collections::hash_map::Entry::Occupied(at) => distinct[*at.get()].1 += weight,
@@ -225,20 +250,35 @@ fn represent(parts: Vec<(Part<'_>, usize)>) -> Option<Part<'_>> {
     }
     let all: usize = distinct.iter().map(|(_, weight)| weight).sum();
     let enough = |weight: usize| weight * 2 >= all;
+    // Two items with a name each agree on none, however often both stand there.
+    let most = |weight: usize| weight * 2 > all;
 
     let mut head = Part::new(distinct[0].0.form);
     head.tag = distinct[0].0.tag;
     head.level = distinct[0].0.level;
-    head.label = commonest(distinct.iter().filter_map(|(part, weight)| Some((part.label.clone()?, *weight))))
-        .and_then(|(label, weight)| (weight >= 2 && enough(weight)).then_some(label));
-    let disabled: usize = distinct.iter().filter(|(part, _)| part.disabled).map(|(_, weight)| weight).sum();
-    head.disabled = disabled * 2 > all;
+    head.label = commonest(
+        distinct
+            .iter()
+            .filter_map(|(part, weight)| Some((part.label.clone()?, *weight))),
+    )
+    .and_then(|(label, weight)| most(weight).then_some(label));
+    let disabled: usize = distinct
+        .iter()
+        .filter(|(part, _)| part.disabled)
+        .map(|(_, weight)| weight)
+        .sum();
+    head.disabled = most(disabled);
     head.shown = distinct.iter().any(|(part, _)| part.shown);
     head.phrases = distinct[0].0.phrases.clone();
 
     let mut labels: BTreeMap<Key, usize> = BTreeMap::new();
     for (part, weight) in &distinct {
-        let named: BTreeSet<Key> = part.children.iter().enumerate().map(|(at, child)| key(at, child, true)).collect();
+        let named: BTreeSet<Key> = part
+            .children
+            .iter()
+            .enumerate()
+            .map(|(at, child)| key(at, child, true))
+            .collect();
         for key in named.into_iter().filter(|key| key.label.is_some()) {
             *labels.entry(key).or_default() += weight;
         }
@@ -247,7 +287,7 @@ fn represent(parts: Vec<(Part<'_>, usize)>) -> Option<Part<'_>> {
         let keys = part.children.iter().enumerate().map(|(at, child)| {
             let named = key(at, child, true);
             match labels.get(&named) {
-                Some(weight) if *weight >= 2 && enough(*weight) => named,
+                Some(weight) if most(*weight) => named,
                 _ => key(at, child, false),
             }
         });
@@ -262,10 +302,14 @@ fn represent(parts: Vec<(Part<'_>, usize)>) -> Option<Part<'_>> {
     }
     let remainders = keys.iter().zip(&distinct).map(|(keys, (_, weight))| {
         let mut seen = BTreeSet::new();
-        let kept = keys.iter().filter(|key| enough(votes[key]) && seen.insert(*key));
+        let kept = keys
+            .iter()
+            .filter(|key| enough(votes[key]) && seen.insert(*key));
         (kept.cloned().collect::<Vec<Key>>(), *weight)
     });
-    let (order, _) = commonest_of(remainders, |one, other| one.len().cmp(&other.len()).then_with(|| other.cmp(one)))?;
+    let (order, _) = commonest_of(remainders, |one, other| {
+        one.len().cmp(&other.len()).then_with(|| other.cmp(one))
+    })?;
 
     let mut voters: BTreeMap<Key, Vec<(Part<'_>, usize)>> = BTreeMap::new();
     for (keys, (part, weight)) in keys.into_iter().zip(distinct) {
