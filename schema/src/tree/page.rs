@@ -330,6 +330,7 @@ impl<'a> Join<'a, '_> {
             return None;
         }
         let source = source.and_then(|at| self.dom.get(at).text);
+        let source = source.filter(|source| *source != ax.name);
         let Some(source) = source
             .filter(|source| source.len() < 4 * ax.name.len() + 64 && text::alike(source, ax.name))
         else {
