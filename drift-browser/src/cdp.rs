@@ -3,11 +3,14 @@
 //! megabytes is not parsed twice. `chromium` opens a connection, `page` talks over it.
 
 mod pipe;
+mod socket;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use anyhow::Context as _;
+use futures_util::StreamExt as _;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -15,6 +18,9 @@ use serde_json::value::RawValue;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+
+/// A longer message is let go, and whoever waits for it runs into its deadline: our memory is bounded.
+const LONGEST: usize = 32 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -96,6 +102,24 @@ impl Connection {
             shared: connection,
             _tasks: Arc::new(tasks),
         }
+    }
+
+    /// Speaks over the WebSocket of a browser that runs already.
+    pub async fn over_socket(url: &str) -> anyhow::Result<Self> {
+        let limits = tokio_tungstenite::tungstenite::protocol::WebSocketConfig::default()
+            .max_message_size(Some(LONGEST))
+            .max_frame_size(Some(LONGEST));
+        let socket = tokio_tungstenite::connect_async_with_config(url, Some(limits), true);
+        let (socket, _) = socket.await.context("cannot talk to the browser")?;
+        let (to, from) = socket.split();
+        let (connection, outgoing) = Self::shared();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(socket::write(to, outgoing));
+        tasks.spawn(socket::read(from, connection.clone()));
+        Ok(Self {
+            shared: connection,
+            _tasks: Arc::new(tasks),
+        })
     }
 
     fn shared() -> (Arc<Shared>, mpsc::UnboundedReceiver<Vec<u8>>) {

@@ -20,6 +20,7 @@ use regex::Regex;
 pub use locator::{Locator, Locators};
 pub use pattern::{TextPattern, UrlPattern};
 pub use place::{Fault, Faults};
+pub use read::duration;
 pub use template::Template;
 
 #[derive(Debug)]
@@ -49,7 +50,7 @@ pub struct Flow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Value {
     pub source: Source,
-    /// Kept out of every output. What comes from the environment is masked in evidence in any case.
+    /// Kept out of every output. What comes from the environment is masked in evidence too, unless it is `public`.
     pub secret: bool,
 }
 
@@ -61,6 +62,8 @@ pub enum Source {
         default: Option<String>,
         /// A fresh `+tag` before the @ for every run.
         plus: bool,
+        /// Not about a person: evidence may show it.
+        public: bool,
     },
     /// Letters of both cases, digits and a mark, this many.
     Random(usize),

@@ -2,10 +2,12 @@
 //! waiting) stands on top of this.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::cdp::{Connection, Error, Events};
 
@@ -15,6 +17,25 @@ pub struct Page {
     connection: Connection,
     session: Arc<str>,
     target: Arc<str>,
+}
+
+/// Commands that show a page as it is, with everything that stands on it.
+const PICTURES: [&str; 5] = [
+    "Page.captureScreenshot",
+    "Page.captureSnapshot",
+    "Page.printToPDF",
+    "Page.startScreencast",
+    "HeadlessExperimental.beginFrame",
+];
+
+fn refuse_pictures(method: &'static str) -> Result<(), Error> {
+    if PICTURES.contains(&method) {
+        return Err(Error::Refused {
+            method,
+            message: "no picture without a mask: use evidence::picture".to_owned(),
+        });
+    }
+    Ok(())
 }
 
 impl Page {
@@ -60,13 +81,24 @@ impl Page {
         method: &'static str,
         params: Value,
     ) -> Result<T, Error> {
+        refuse_pictures(method)?;
         self.connection.call(&self.session, method, params).await
     }
 
     /// The same where the answer says nothing.
     pub async fn tell(&self, method: &'static str, params: Value) -> Result<(), Error> {
+        refuse_pictures(method)?;
         let answer = self.connection.call_raw(&self.session, method, params);
         answer.await.map(drop)
+    }
+
+    /// The one way to a picture. `evidence` calls it with the mask on; every other call that makes one is refused.
+    pub(crate) async fn masked_screenshot(&self, params: Value) -> Result<String, Error> {
+        let taken: Value = self
+            .connection
+            .call(&self.session, "Page.captureScreenshot", params)
+            .await?;
+        Ok(taken["data"].as_str().unwrap_or_default().to_owned())
     }
 
     /// What the page says from now on, of the domains that are enabled.
@@ -97,5 +129,17 @@ impl Page {
             }
         }
         Err(Error::Closed.into())
+    }
+
+    /// Waits until a page that was loaded changes no more, for tools that look at one page; at most as long as told.
+    pub async fn settle(&self, at_most: Duration) -> Result<(), Error> {
+        // The page itself knows when it last changed; one promise waits there instead of many questions from here.
+        let quiet = "new Promise(done => { let timer; const again = () => { clearTimeout(timer); timer = setTimeout(done, 500); }; \
+            new MutationObserver(again).observe(document, {subtree: true, childList: true, attributes: true}); again(); })";
+        let params = json!({"expression": quiet, "awaitPromise": true, "returnByValue": true});
+        match timeout(at_most, self.tell("Runtime.evaluate", params)).await {
+            Ok(Err(Error::Closed)) => Err(Error::Closed),
+            _ => Ok(()),
+        }
     }
 }

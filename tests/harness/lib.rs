@@ -8,12 +8,15 @@
 
 pub mod browser;
 pub mod database;
+pub mod dovecot;
 pub mod otlp;
 pub mod postgres;
 pub mod proxy;
 pub mod raw;
 pub mod reports;
+pub mod scraper;
 pub mod server;
+pub mod site;
 pub mod viewer;
 
 pub use database::Db;

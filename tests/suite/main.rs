@@ -22,6 +22,7 @@ mod many_processes;
 mod migrations;
 mod model;
 mod queries;
+mod scraper;
 mod tables;
 mod telemetry;
 mod throwaway_postgres;

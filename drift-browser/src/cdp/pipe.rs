@@ -6,10 +6,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::sync::mpsc;
 
-use super::Shared;
-
-/// A longer message ends the connection: nothing that we ask for is longer, and our memory is bounded.
-const LONGEST: usize = 96 << 20;
+use super::{LONGEST, Shared};
 
 pub(super) async fn write(
     mut to: impl AsyncWrite + Unpin,
@@ -26,20 +23,26 @@ pub(super) async fn write(
 pub(super) async fn read(from: impl AsyncRead + Unpin, shared: Arc<Shared>) {
     let mut from = BufReader::with_capacity(1 << 16, from);
     let mut message = Vec::new();
+    let mut too_long = false;
     while let Ok(piece) = from.fill_buf().await {
         if piece.is_empty() {
             break;
         }
         let end = piece.iter().position(|&byte| byte == 0);
-        message.extend_from_slice(&piece[..end.unwrap_or(piece.len())]);
+        let more = &piece[..end.unwrap_or(piece.len())];
+        too_long |= message.len() + more.len() > LONGEST;
+        if !too_long {
+            message.extend_from_slice(more);
+        }
         let used = end.map_or(piece.len(), |end| end + 1);
         from.consume(used);
-        if message.len() > LONGEST {
-            tracing::error!("the browser sent a message of more than {LONGEST} bytes");
-            break;
-        }
         if end.is_some() {
-            shared.deliver(&message);
+            if too_long {
+                tracing::warn!("the browser sent a message of more than {LONGEST} bytes; skipped");
+            } else {
+                shared.deliver(&message);
+            }
+            too_long = false;
             // A picture should not stay in memory for the rest of the run.
             message.clear();
             message.shrink_to(1 << 16);

@@ -68,6 +68,7 @@ pub(super) struct Source {
     pub env: Option<String>,
     pub default: Option<String>,
     pub plus: Option<bool>,
+    pub public: Option<bool>,
     pub random: Option<usize>,
 }
 

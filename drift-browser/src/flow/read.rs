@@ -336,6 +336,7 @@ fn value_source(written: file::Source) -> Result<Source, &'static str> {
             name,
             default: written.default,
             plus: written.plus.unwrap_or_default(),
+            public: written.public.unwrap_or_default(),
         }),
         (None, Some(length)) if written.default.is_none() && written.plus.is_none() => {
             if (8..=128).contains(&length) {
@@ -351,7 +352,7 @@ fn value_source(written: file::Source) -> Result<Source, &'static str> {
 }
 
 /// `800ms`, `20s`, `2m`.
-fn duration(text: &str) -> Result<Duration, &'static str> {
+pub fn duration(text: &str) -> Result<Duration, &'static str> {
     const RULE: &str = "a time such as 800ms, 20s or 2m, at most 10m";
     let split = text.find(|c: char| !c.is_ascii_digit()).ok_or(RULE)?;
     let number: u64 = text[..split].parse().map_err(|_| RULE)?;

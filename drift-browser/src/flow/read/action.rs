@@ -118,7 +118,14 @@ impl Reader<'_> {
             text
         };
         if let Some(url) = written.goto {
-            let begins = ["http://", "https://", "${", "about:blank", "data:"];
+            let begins = [
+                "http://",
+                "https://",
+                "${",
+                "file://",
+                "data:",
+                "about:blank",
+            ];
             if !begins.iter().any(|begin| url.get_ref().starts_with(begin)) {
                 self.fault(
                     url.span(),

@@ -1,0 +1,7 @@
+//! The browser scraper, on a real Chromium: what each change of a page leads to, and what a tripwire shows.
+
+mod evidence;
+mod faults;
+mod flows;
+mod mail;
+mod switches;
