@@ -19,6 +19,8 @@ mod role;
 mod shape;
 mod signature;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod text;
 mod volatile;
 mod words;
@@ -27,7 +29,6 @@ use std::borrow::Cow;
 
 pub use capture::{Capture, Frame, Invisible};
 pub use diff::{Difference, Edit, Hunk, Side, Target};
-
 pub use record::{Digested, Overlay, Record};
 pub use signature::{SAME_GROUP, Signature};
 pub use volatile::VolatileMask;

@@ -64,6 +64,15 @@ pub enum What {
         #[arg(long, default_value_t = 10_000)]
         crowd: usize,
     },
+    /// The digest of a page, from a browser's answers to the record
+    Digest {
+        /// Length of the whole run
+        #[arg(long, default_value_t = 10.0)]
+        seconds: f64,
+        /// Print JSON instead of tables
+        #[arg(long)]
+        json: bool,
+    },
     /// Fills the store behind --url with a valid log and stops
     Seed {
         /// Of a migrated, empty store

@@ -224,7 +224,7 @@ fn absorb(tokens: &mut [Token<'_>]) {
             let beside = |token: Option<&Token<'_>>| token == Some(&Token::Gap);
             let before = tokens[..at].iter().rev().find(|token| !is_comma(token));
             let after = tokens[at + 1..].iter().find(|token| !is_comma(token));
-            if belongs(word) && (beside(before) || beside(after)) {
+            if (beside(before) || beside(after)) && belongs(word) {
                 tokens[at] = Token::Gap;
                 changed = true;
             }

@@ -4,6 +4,8 @@
 //! Nodes lie in document order, parents before their children, so that every later pass is a loop and no page can be
 //! nested too deeply for the stack.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::ax::{Ax, AxNode};
@@ -90,6 +92,8 @@ struct Join<'a, 'm> {
     marks: Vec<Option<Marks>>,
     closed: Vec<Option<bool>>,
     mask: Mask<'m>,
+    /// Texts that a style sheet shows in other letters, by what both have in common.
+    restyled: HashMap<String, String>,
     nodes: Vec<Node<'a>>,
 }
 
@@ -111,6 +115,7 @@ impl<'a> Page<'a> {
             dom,
             frames,
             mask,
+            restyled: HashMap::new(),
         };
         join.walk();
         join.right_the_case();
@@ -211,6 +216,7 @@ impl<'a> Join<'a, '_> {
     ) -> Option<(u32, Children<'a>)> {
         let marks = self.marks_on_the_way(element, below);
         let secret = element.or(below).is_some_and(|at| self.is_closed(at));
+        let source = element;
         let ax = self.frames[frame].1.get(at);
         let element = element.map(|at| self.dom.get(at));
         let kind = match ax.role {
@@ -221,7 +227,7 @@ impl<'a> Join<'a, '_> {
                 return None;
             }
             "StaticText" => {
-                let text = self.static_text(ax, element.and_then(|element| element.text))?;
+                let text = self.static_text(frame, at, source)?;
                 self.text(parent, text);
                 return None;
             }
@@ -317,20 +323,25 @@ impl<'a> Join<'a, '_> {
     }
 
     /// A run of text, in the letters of the document: the tree has those of the style sheet.
-    fn static_text(&self, ax: &AxNode<'_>, source: Option<&str>) -> Option<String> {
+    fn static_text(&mut self, frame: usize, at: u32, source: Option<u32>) -> Option<String> {
+        let ax = self.frames[frame].1.get(at);
         // What somebody typed is no part of the page.
         if ax.ignored || ax.property("editable").is_some() {
             return None;
         }
-        let shown = match source {
-            Some(source)
-                if source.len() < 4 * ax.name.len() + 64 && text::alike(source, ax.name) =>
-            {
-                source
-            }
-            _ => ax.name,
+        let source = source.and_then(|at| self.dom.get(at).text);
+        let source = source.filter(|source| *source != ax.name);
+        let Some(source) = source
+            .filter(|source| source.len() < 4 * ax.name.len() + 64 && text::alike(source, ax.name))
+        else {
+            return Some((self.mask)(ax.name).into_owned());
         };
-        Some((self.mask)(shown).into_owned())
+        let written = (self.mask)(source).into_owned();
+        let plain = text::tidy(&written);
+        if plain != text::tidy(ax.name) {
+            self.restyled.insert(text::letters(&plain), plain);
+        }
+        Some(written)
     }
 
     fn marks_of(&mut self, at: u32) -> Marks {
@@ -354,42 +365,19 @@ impl<'a> Join<'a, '_> {
         marks
     }
 
-    /// A style sheet that writes capitals changes names; where the text below says the same, its letters count.
+    /// A style sheet that writes capitals changes names, too: of what it changed, the letters of the document count.
     fn right_the_case(&mut self) {
-        for at in 0..self.nodes.len() {
-            let node = &self.nodes[at];
-            if node.kind == Kind::Text
-                || node.name.is_empty()
-                || !node.role().is_some_and(Role::has_label)
+        if self.restyled.is_empty() {
+            return;
+        }
+        for node in &mut self.nodes {
+            if node.kind != Kind::Text
+                && node.role().is_some_and(Role::has_label)
+                && let Some(written) = self.restyled.get(&text::letters(&node.name))
             {
-                continue;
-            }
-            if !node.name.chars().any(char::is_uppercase) {
-                continue;
-            }
-            let said = self.said_below(at, node.name.len());
-            if said != self.nodes[at].name && text::alike(&said, &self.nodes[at].name) {
-                self.nodes[at].name = said;
+                node.name.clone_from(written);
             }
         }
-    }
-
-    /// The text below a node, as far as it could be its name.
-    fn said_below(&self, at: usize, length: usize) -> String {
-        let mut said = String::new();
-        let mut waiting: Vec<u32> = self.nodes[at].children.iter().rev().copied().collect();
-        while let Some(next) = waiting.pop() {
-            let node = &self.nodes[next as usize];
-            match node.kind {
-                Kind::Text => said.push_str(&node.name),
-                _ => said.push(' '),
-            }
-            if said.len() > 2 * length + 64 {
-                break;
-            }
-            waiting.extend(node.children.iter().rev());
-        }
-        text::tidy(&said)
     }
 }
 

@@ -84,12 +84,8 @@ pub(super) fn prune(page: &Page<'_>) -> Pruned {
     for (at, node) in nodes.iter().enumerate().skip(1) {
         let parent = node.parent as usize;
         in_form[at] = in_form[parent] || node.tag == "form" && below[at].entry;
-        if pruned.out[parent] {
-            pruned.out[at] = true;
-        } else if is_ad(node, below[at])
-            || is_passing(node, below[at])
-            || node.is(Role::Iframe) && !node.challenge
-        {
+        let frame = node.is(Role::Iframe) && !node.challenge;
+        if pruned.out[parent] || frame || is_ad(node, below[at]) || is_passing(node, below[at]) {
             pruned.out[at] = true;
         } else if !in_form[at] && is_consent(page, &below, at) {
             pruned.out[at] = true;
@@ -214,7 +210,7 @@ fn labelled_ad(page: &Page<'_>, below: &[Below], text: usize) -> Option<usize> {
                 return None;
             }
             _ if group.is_none() && node.kind == Kind::Block && below[at].nodes > 2 => {
-                group = Some(at)
+                group = Some(at);
             }
             _ => {}
         }

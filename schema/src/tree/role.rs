@@ -143,7 +143,7 @@ impl Role {
         )
     }
 
-    /// N9.
+    /// N9. A tab panel is called what the tab is called that somebody chose.
     pub(super) fn has_label(self) -> bool {
         self.is_control()
             || self.is_landmark()
@@ -156,7 +156,6 @@ impl Role {
                     | Self::Group
                     | Self::RadioGroup
                     | Self::TabList
-                    | Self::TabPanel
                     | Self::Toolbar
                     | Self::Menu
                     | Self::Menubar

@@ -28,13 +28,15 @@ fn is_invisible(c: char) -> bool {
 
 /// Whether two texts say the same but for case and spacing: what CSS may change on the way to the tree.
 pub(super) fn alike(a: &str, b: &str) -> bool {
-    let letters = |text: &str| -> String {
-        let shown = text
-            .chars()
-            .filter(|c| !c.is_whitespace() && !is_invisible(*c));
-        shown.flat_map(char::to_uppercase).collect()
-    };
     a == b || letters(a) == letters(b)
+}
+
+/// A text without case and spacing.
+pub(super) fn letters(text: &str) -> String {
+    let shown = text
+        .chars()
+        .filter(|c| !c.is_whitespace() && !is_invisible(*c));
+    shown.flat_map(char::to_uppercase).collect()
 }
 
 /// A name as it stands in a line: `"Sign in"`.

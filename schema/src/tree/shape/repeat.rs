@@ -250,6 +250,8 @@ fn represent(parts: Vec<(Part<'_>, usize)>) -> Option<Part<'_>> {
     }
     let all: usize = distinct.iter().map(|(_, weight)| weight).sum();
     let enough = |weight: usize| weight * 2 >= all;
+    // Two items with a name each agree on none, however often both stand there.
+    let most = |weight: usize| weight * 2 > all;
 
     let mut head = Part::new(distinct[0].0.form);
     head.tag = distinct[0].0.tag;
@@ -259,13 +261,13 @@ fn represent(parts: Vec<(Part<'_>, usize)>) -> Option<Part<'_>> {
             .iter()
             .filter_map(|(part, weight)| Some((part.label.clone()?, *weight))),
     )
-    .and_then(|(label, weight)| (weight >= 2 && enough(weight)).then_some(label));
+    .and_then(|(label, weight)| most(weight).then_some(label));
     let disabled: usize = distinct
         .iter()
         .filter(|(part, _)| part.disabled)
         .map(|(_, weight)| weight)
         .sum();
-    head.disabled = disabled * 2 > all;
+    head.disabled = most(disabled);
     head.shown = distinct.iter().any(|(part, _)| part.shown);
     head.phrases = distinct[0].0.phrases.clone();
 
@@ -285,7 +287,7 @@ fn represent(parts: Vec<(Part<'_>, usize)>) -> Option<Part<'_>> {
         let keys = part.children.iter().enumerate().map(|(at, child)| {
             let named = key(at, child, true);
             match labels.get(&named) {
-                Some(weight) if *weight >= 2 && enough(*weight) => named,
+                Some(weight) if most(*weight) => named,
                 _ => key(at, child, false),
             }
         });
