@@ -62,7 +62,14 @@ impl Scraper {
 
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(beside("drift-scraper-under-test"));
-        let kept = ["PATH", "HOME", "LANG", "TMPDIR"];
+        let kept = [
+            "PATH",
+            "HOME",
+            "LANG",
+            "TMPDIR",
+            "DRIFT_CHROMIUM",
+            "DRIFT_NO_SANDBOX",
+        ];
         #[expect(clippy::disallowed_methods, reason = "what a runner passes on")]
         let kept = kept
             .iter()

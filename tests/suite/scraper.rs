@@ -2,6 +2,8 @@
 
 mod evidence;
 mod faults;
+mod flow_files;
 mod flows;
 mod mail;
 mod switches;
+mod tools;

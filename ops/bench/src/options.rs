@@ -73,6 +73,14 @@ pub enum What {
         #[arg(long)]
         json: bool,
     },
+    /// From the start of drift-scraper to its tripwire, and its memory
+    Scraper {
+        #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..))]
+        rounds: u16,
+        /// Print JSON instead of tables
+        #[arg(long)]
+        json: bool,
+    },
     /// Fills the store behind --url with a valid log and stops
     Seed {
         /// Of a migrated, empty store

@@ -5,4 +5,5 @@ pub mod digest;
 pub mod flat;
 pub mod ingest;
 pub mod log;
+pub mod scraper;
 pub mod size;
