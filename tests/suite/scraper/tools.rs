@@ -185,18 +185,17 @@ async fn person_signs_up(connection: &drift_browser::cdp::Connection, address: &
     use drift_browser::flow::Locator;
     use drift_browser::page::Page;
     use drift_browser::tab::Tab;
-    let targets: Value = connection
-        .call("", "Target.getTargets", serde_json::json!({}))
-        .await
-        .expect("targets");
-    let targets = targets["targetInfos"].as_array().expect("a list");
-    let target = targets
-        .iter()
-        .find(|target| target["url"] == address)
-        .expect("the tab");
-    let page = Page::attach(connection, target["targetId"].as_str().expect("an id"))
-        .await
-        .expect("attached");
+    let target = eventually("the tab is at its address", async || {
+        let targets = connection
+            .call("", "Target.getTargets", serde_json::json!({}))
+            .await;
+        let targets: Value = targets.expect("targets");
+        let mut targets = targets["targetInfos"].as_array().expect("a list").iter();
+        let tab = targets.find(|target| target["url"] == address)?;
+        tab["targetId"].as_str().map(str::to_owned)
+    })
+    .await;
+    let page = Page::attach(connection, &target).await.expect("attached");
     let mut tab = Tab::take(page).await.expect("a tab");
     for (locator, text) in [
         ("label \"Email address\"", "bob@b.example"),
