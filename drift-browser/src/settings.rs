@@ -52,7 +52,7 @@ impl Settings {
         let state = given("DRIFT_STATE").map(PathBuf::from).unwrap_or_else(|| {
             let below = given("XDG_STATE_HOME").map(PathBuf::from);
             let home = || given("HOME").map(|home| PathBuf::from(home).join(".local/state"));
-            let below = below.or_else(home).unwrap_or_else(|| "/tmp".into());
+            let below = below.or_else(home).unwrap_or_default();
             below.join("drift-scraper")
         });
         Self {

@@ -105,6 +105,25 @@ async fn an_example_of_a_key_is_never_taken_for_one() {
 }
 
 #[tokio::test]
+async fn a_key_that_the_provider_never_issued_opens_nothing() {
+    // All that a page can tell is that it looks right. Whether it is, the provider's API says to whoever asks.
+    let world = World::new(OPENROUTER, &["phantom"]).await;
+    for (switch, opens) in [("phantom", 401), ("decoy", 200)] {
+        world.site.switch(&[switch]).await;
+        let run = world.run(&[]).await;
+        assert_eq!(run.ending(), "success", "{}", run.errors);
+        let key = run.last()["api_key"].as_str().expect("a key");
+        let models = format!("{}/api/v1/models", world.site.base);
+        let answer = harness::server::client()
+            .get(models)
+            .bearer_auth(key)
+            .send()
+            .await;
+        assert_eq!(answer.expect("an answer").status(), opens, "{switch}");
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_code_and_a_mail_that_never_comes_are_no_drift() {
     let world = World::new(OPENROUTER, &["wrong-otp"]).await;
     let run = world.run(&[]).await;
