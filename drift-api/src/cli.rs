@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Problems, Settings, Sources};
-use crate::store::Store;
+use crate::store::{DatabaseUrl, Store};
 
 /// The drift tracker's backend: takes reports of pages that changed shape, and keeps them.
 #[derive(Parser)]
@@ -137,28 +137,53 @@ fn run(cli: Cli) -> anyhow::Result<Done> {
             store.migrate().await.context("cannot migrate")?;
             print("The database is up to date.\n")
         }),
-        Command::Key(command) => {
+        // A key may be made before the server's first start.
+        Command::Key(command @ key::Command::Create { .. }) => {
             with_store(&sources, async |store, _| key::run(command, &store).await)
         }
+        Command::Key(command) => {
+            with_tables(&sources, async |store, _| key::run(command, &store).await)
+        }
         Command::Verify { json } => {
-            with_store(&sources, async |store, _| log::verify(&store, json).await)
+            with_tables(&sources, async |store, _| log::verify(&store, json).await)
         }
         Command::Rebuild { json } => {
-            with_store(&sources, async |store, _| log::rebuild(&store, json).await)
+            with_tables(&sources, async |store, _| log::rebuild(&store, json).await)
         }
         Command::Export { out } => {
-            with_store(&sources, async |store, _| log::export(&store, out).await)
+            with_tables(&sources, async |store, _| log::export(&store, out).await)
         }
         Command::Import { from, json } => with_store(&sources, async |store, _| {
             log::import(&store, from, json).await
         }),
         Command::Erase(args) => {
-            with_store(&sources, async |store, _| log::erase(&store, args).await)
+            with_tables(&sources, async |store, _| log::erase(&store, args).await)
         }
-        Command::Retain { json } => with_store(&sources, async |store, settings| {
+        Command::Retain { json } => with_tables(&sources, async |store, settings| {
             log::retain(&store, &settings, json).await
         }),
     }
+}
+
+/// Runs a command on a database that is there and up to date: a mistyped path must not look like an empty store.
+fn with_tables<F: AsyncFnOnce(Store, Settings) -> anyhow::Result<Done>>(
+    sources: &Sources,
+    command: F,
+) -> anyhow::Result<Done> {
+    if let DatabaseUrl::Sqlite(path) = &Settings::read(sources)?.database {
+        anyhow::ensure!(
+            path.exists(),
+            "there is no database at {}: check DRIFT_DATABASE_URL, or make one with `drift-api migrate`",
+            path.display()
+        );
+    }
+    with_store(sources, async |store, settings| {
+        anyhow::ensure!(
+            store.is_migrated().await?,
+            "the database is not up to date: run `drift-api migrate`"
+        );
+        command(store, settings).await
+    })
 }
 
 /// Runs a command on the configured database, which may be in use by servers.

@@ -1,8 +1,11 @@
 //! What stands between a socket and actix, which is patient where we are not: it times the first head of a
 //! connection only, reads on while its answers are not taken, and waits for ever until they are.
 //!
-//! `startup` wraps every socket in a [`Connection`]; the innermost layer around the routes tells its [`Gate`] when a
-//! request is in service.
+//! `startup` puts an [`Entrance`] before actix, which wraps every socket in a [`Connection`]; the innermost layer around
+//! the routes tells its [`Gate`] when a request is in service.
+
+mod entrance;
+mod outline;
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -13,6 +16,12 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
+
+pub(crate) use entrance::{Entrance, KEEP_ALIVE};
+pub(crate) use outline::Body;
+
+use entrance::{Seat, Seats};
+use outline::Outline;
 
 /// A client that has not taken a byte of its answer for so many times the time that it has for a head does not want it.
 const ANSWER_DEADLINES: u32 = 3;
@@ -30,6 +39,16 @@ pub(crate) struct Gate {
     head_began: Cell<Option<Instant>>,
     /// Whoever wanted to read while that had to wait.
     reader: RefCell<Option<Waker>>,
+    /// The last request, until the next one begins.
+    answered: Cell<Option<Answered>>,
+}
+
+#[derive(Clone, Copy)]
+enum Answered {
+    /// At once, to a request with such a body.
+    Whole(Body),
+    /// With a stream, which may go on.
+    Stream,
 }
 
 #[derive(Clone, Copy, Default, PartialEq)]
@@ -43,31 +62,52 @@ enum Serving {
 
 impl Gate {
     /// A request is in service for as long as the guard lives.
-    pub(crate) fn enter(self: Rc<Self>, has_body: bool) -> InService {
+    pub(crate) fn enter(self: Rc<Self>, body: Body) -> InService {
         self.head_began.set(None);
-        self.serving.set(if has_body {
-            Serving::WithBody
-        } else {
+        self.serving.set(if body == Body::None {
             Serving::Bodyless
+        } else {
+            Serving::WithBody
         });
-        InService(self)
+        InService {
+            gate: self,
+            answered: Answered::Whole(body),
+        }
     }
 }
 
-pub(crate) struct InService(Rc<Gate>);
+pub(crate) struct InService {
+    gate: Rc<Gate>,
+    answered: Answered,
+}
+
+impl InService {
+    pub(crate) fn answers_with_a_stream(&mut self) {
+        self.answered = Answered::Stream;
+    }
+}
 
 impl Drop for InService {
     fn drop(&mut self) {
-        self.0.serving.set(Serving::Nothing);
-        if let Some(reader) = self.0.reader.borrow_mut().take() {
+        self.gate.answered.set(Some(self.answered));
+        self.gate.serving.set(Serving::Nothing);
+        if let Some(reader) = self.gate.reader.borrow_mut().take() {
             reader.wake();
         }
     }
 }
 
+/// One sitting of a socket with actix.
 pub(crate) struct Connection<T> {
-    socket: T,
+    socket: Rc<RefCell<T>>,
     gate: Rc<Gate>,
+    seats: Seats,
+    seat: Option<Seat>,
+    outline: Outline,
+    /// Bytes went by of which it is not clear to which request they belong.
+    blurred: bool,
+    /// Set when the socket goes back to the entrance.
+    stood_up: Rc<Cell<bool>>,
     head_deadline: Duration,
     /// Goes off when a head may be overdue; not moved with every request, since most are there at once.
     alarm: Option<Pin<Box<Sleep>>>,
@@ -78,10 +118,20 @@ pub(crate) struct Connection<T> {
 }
 
 impl<T> Connection<T> {
-    pub(crate) fn new(socket: T, head_deadline: Duration) -> Self {
+    fn new(
+        socket: Rc<RefCell<T>>,
+        head_deadline: Duration,
+        seats: Seats,
+        seat: Option<Seat>,
+    ) -> Self {
         Self {
             socket,
             gate: Rc::default(),
+            seats,
+            seat,
+            outline: Outline::default(),
+            blurred: false,
+            stood_up: Rc::default(),
             head_deadline,
             alarm: None,
             stalled: None,
@@ -91,6 +141,45 @@ impl<T> Connection<T> {
 
     pub(crate) fn gate(&self) -> Rc<Gate> {
         self.gate.clone()
+    }
+
+    fn stood_up(&self) -> Rc<Cell<bool>> {
+        self.stood_up.clone()
+    }
+
+    /// Whether the last request was answered and nothing of another one is here.
+    fn rests(&self) -> bool {
+        !self.blurred
+            && matches!(
+                self.gate.answered.get(),
+                Some(Answered::Whole(body)) if self.outline.is_one_request(body)
+            )
+    }
+
+    /// Called when there is nothing to read and nothing in service: whether to stand up for somebody else.
+    fn makes_room(&mut self) -> bool {
+        if self.gate.answered.get().is_none() || !self.seats.are_crowded() {
+            return false;
+        }
+        if self.rests() {
+            self.stood_up.set(true);
+            return true;
+        }
+        // It has to stay, but not on a seat.
+        self.seat = None;
+        false
+    }
+
+    /// Called with all that is read.
+    fn follow(&mut self, bytes: &[u8]) {
+        if self.gate.answered.get().is_some() {
+            self.blurred |= !self.rests();
+            self.gate.answered.set(None);
+            self.outline = Outline::default();
+        }
+        if !self.blurred {
+            self.outline.follow(bytes);
+        }
     }
 
     /// Whether a head takes too long; else asks to be called again when it does.
@@ -140,17 +229,23 @@ impl<T: AsyncRead + Unpin> AsyncRead for Connection<T> {
             return Poll::Pending;
         }
         let before = buffer.filled().len();
-        let read = Pin::new(&mut this.socket).poll_read(context, buffer);
+        let read = Pin::new(&mut *this.socket.borrow_mut()).poll_read(context, buffer);
         match &read {
             Poll::Pending => {
                 this.taken = 0;
-                if this.is_overdue(context) {
+                if serving == Serving::WithBody {
+                    if this.seats.are_crowded() {
+                        // To stand up once it is answered.
+                        *this.gate.reader.borrow_mut() = Some(context.waker().clone());
+                    }
+                } else if this.is_overdue(context) || this.makes_room() {
                     // Nothing is owed to it: to actix it has left.
                     return Poll::Ready(Ok(()));
                 }
             }
             Poll::Ready(Ok(())) => {
                 this.taken += buffer.filled().len() - before;
+                this.follow(&buffer.filled()[before..]);
                 if serving == Serving::Nothing && this.gate.head_began.get().is_none() {
                     this.gate.head_began.set(Some(Instant::now()));
                 }
@@ -167,7 +262,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Connection<T> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write(context, bytes);
+        let written = Pin::new(&mut *self.socket.borrow_mut()).poll_write(context, bytes);
         if written.is_ready() {
             if self.stalled.take().is_some() {
                 context.waker().wake_by_ref();
@@ -184,120 +279,17 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Connection<T> {
         }
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(context)
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.socket.borrow_mut()).poll_flush(context)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(context)
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.stood_up.get() {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut *self.socket.borrow_mut()).poll_shutdown(context)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
-
-    use super::*;
-
-    const DEADLINE: Duration = Duration::from_millis(50);
-
-    /// The client's end, and ours with room for 64 bytes each way.
-    fn pair() -> (DuplexStream, Connection<DuplexStream>) {
-        let (client, server) = duplex(64);
-        (client, Connection::new(server, DEADLINE))
-    }
-
-    /// How many bytes actix would get if it read now; none if it had to wait.
-    async fn read_now(connection: &mut Connection<DuplexStream>) -> Option<usize> {
-        let mut bytes = [0; 1024];
-        tokio::select! {
-            biased;
-            read = connection.read(&mut bytes) => Some(read.unwrap()),
-            () = std::future::ready(()) => None,
-        }
-    }
-
-    #[tokio::test]
-    async fn nothing_is_read_while_an_answer_is_not_taken() {
-        let (mut client, mut connection) = pair();
-        client.write_all(b"one more").await.unwrap();
-        let answer = tokio::time::timeout(DEADLINE, connection.write_all(&[0; 65])).await;
-        assert!(answer.is_err(), "there is room for 64 bytes only");
-        assert_eq!(read_now(&mut connection).await, None);
-        client.read_exact(&mut [0; 64]).await.unwrap();
-        connection.write_all(&[0]).await.unwrap();
-        assert_eq!(read_now(&mut connection).await, Some(8));
-    }
-
-    #[tokio::test]
-    async fn an_answer_that_is_never_taken_is_given_up() {
-        let (_client, mut connection) = pair();
-        let error = connection.write_all(&[0; 65]).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-    }
-
-    #[tokio::test]
-    async fn the_next_request_waits_while_one_without_a_body_is_in_service() {
-        let (mut client, mut connection) = pair();
-        client.write_all(b"one more").await.unwrap();
-        let in_service = connection.gate().enter(false);
-        assert_eq!(read_now(&mut connection).await, None);
-        let next = async {
-            tokio::time::sleep(DEADLINE / 2).await;
-            drop(in_service);
-        };
-        let mut bytes = [0; 64];
-        let (read, ()) = tokio::join!(connection.read(&mut bytes), next);
-        assert_eq!(read.unwrap(), 8);
-    }
-
-    #[tokio::test]
-    async fn a_head_that_does_not_end_is_the_end() {
-        let (mut client, mut connection) = pair();
-        client.write_all(b"GET /").await.unwrap();
-        let began = Instant::now();
-        assert_eq!(connection.read(&mut [0; 64]).await.unwrap(), 5);
-        assert_eq!(connection.read(&mut [0; 64]).await.unwrap(), 0);
-        assert!(began.elapsed() >= DEADLINE);
-    }
-
-    #[tokio::test]
-    async fn a_connection_may_rest_between_two_requests_and_a_body_has_another_deadline() {
-        let (mut client, mut connection) = pair();
-        client.write_all(b"GET / HTTP/1.1").await.unwrap();
-        assert_eq!(read_now(&mut connection).await, Some(14));
-        let in_service = connection.gate().enter(true);
-        let long = DEADLINE * 3;
-        let read = tokio::time::timeout(long, connection.read_u8()).await;
-        assert!(read.is_err(), "a body may take longer");
-        drop(in_service);
-        let read = tokio::time::timeout(long, connection.read_u8()).await;
-        assert!(read.is_err(), "nothing is asked, so nothing is late");
-        client.write_all(b"x").await.unwrap();
-        assert_eq!(connection.read_u8().await.unwrap(), b'x');
-    }
-
-    #[tokio::test]
-    async fn actix_gets_small_portions_outside_of_bodies() {
-        let (mut client, server) = duplex(1 << 20);
-        let mut connection = Connection::new(server, DEADLINE);
-        client.write_all(&vec![0; 3 * SIP]).await.unwrap();
-        let mut bytes = vec![0; 4 * SIP];
-        let mut buffer = ReadBuf::new(&mut bytes);
-        // As actix does: on and on until there is nothing for now.
-        std::future::poll_fn(|context| {
-            loop {
-                let room = buffer.remaining().min(1024);
-                let mut part = buffer.take(room);
-                let read = Pin::new(&mut connection).poll_read(context, &mut part);
-                let filled = part.filled().len();
-                buffer.advance(filled);
-                if read.is_pending() {
-                    return Poll::Ready(());
-                }
-            }
-        })
-        .await;
-        assert_eq!(buffer.filled().len(), SIP);
-    }
-}
+mod tests;

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::HttpService;
-use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
+use actix_service::{
+    IntoServiceFactory as _, ServiceFactory as _, ServiceFactoryExt as _, fn_factory, map_config,
+};
 use actix_web::App;
 use actix_web::dev::{AppConfig, ServerHandle};
 use actix_web::middleware::from_fn;
@@ -19,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Settings;
-use crate::connection::Connection;
+use crate::connection::{Connection, Entrance, KEEP_ALIVE};
 use crate::first_start;
 use crate::http::{self, State};
 use crate::ingest::Ingest;
@@ -28,7 +30,8 @@ use crate::readiness::Readiness;
 use crate::store::{Store, StoreError};
 use crate::telemetry::{Telemetry, causes, request};
 
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
+const FACTS_EVERY: Duration = Duration::from_secs(30);
+const FACTS_AT_ONCE: i64 = 20_000;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A server that listens already.
@@ -120,6 +123,7 @@ impl Application {
             Ok(()) => {
                 tasks.spawn(state.keyring.clone().keep_fresh(stop.clone()));
                 tasks.spawn(retain_daily(store.clone(), settings.clone(), stop.clone()));
+                tasks.spawn(count_facts_now_and_then(store.clone(), stop.clone()));
                 tokio::select! {
                     done = &mut serving => done.context("the server ended by itself"),
                     () = &mut stopped => Ok(()),
@@ -181,11 +185,11 @@ fn serve(
     // What `HttpServer` does, with our own connection in the place of the bare socket.
     let server = server.listen("http", listener, move || {
         let app = app().into_factory().map_err(|error| error.error_response());
-        let draining = draining.clone();
+        let (draining, drains) = (draining.clone(), draining.clone());
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
-                let draining = draining.clone();
-                async move { draining.notified().await }
+                let drains = drains.clone();
+                async move { drains.notified().await }
             })
             .keep_alive(KEEP_ALIVE)
             .client_request_timeout(head_deadline)
@@ -194,13 +198,14 @@ fn serve(
                 data.insert(connection.gate());
             })
             .h1(map_config(app, |()| AppConfig::default()));
-        fn_service(move |socket: TcpStream| {
-            let peer = socket.peer_addr().ok();
-            // An answer is one write; waiting for more to send with it would be for nothing.
-            let _ = socket.set_nodelay(true);
-            std::future::ready(Ok((Connection::new(socket, head_deadline), peer)))
+        let http = Rc::new(http);
+        fn_factory(move || {
+            let (http, draining) = (Rc::clone(&http), draining.clone());
+            async move {
+                let http = http.new_service(()).await?;
+                Ok::<_, ()>(Entrance::new(http, head_deadline, draining))
+            }
         })
-        .and_then(http)
     })?;
     Ok(server.run())
 }
@@ -248,6 +253,19 @@ async fn prepare(
     }
     first_start::introduce(settings, address, store).await?;
     state.keyring.refresh().await
+}
+
+/// Keeps what was reported counted, at a pace that ingest does not notice. Several processes may do so at once.
+async fn count_facts_now_and_then(store: Store, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(FACTS_EVERY) => {}
+        }
+        if let Err(error) = store.count_all_facts(FACTS_AT_ONCE).await {
+            tracing::debug!(error = %causes(&error), "could not count what was reported");
+        }
+    }
 }
 
 /// Applies the retention a while after the start and then daily. Several processes may do so at once: what one has

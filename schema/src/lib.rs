@@ -9,6 +9,7 @@ pub mod event;
 pub mod pii;
 pub mod problem;
 pub mod report;
+pub mod run;
 pub mod scraper;
 pub mod time;
 pub mod tree;

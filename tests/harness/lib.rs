@@ -14,6 +14,7 @@ pub mod postgres;
 pub mod proxy;
 pub mod raw;
 pub mod reports;
+pub mod runner;
 pub mod scraper;
 pub mod server;
 pub mod site;

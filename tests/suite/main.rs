@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod clock;
+mod crowd;
 mod digest;
 mod forgetting;
 mod generated;
@@ -22,6 +23,7 @@ mod many_processes;
 mod migrations;
 mod model;
 mod queries;
+mod runs;
 mod scraper;
 mod tables;
 mod telemetry;

@@ -19,22 +19,24 @@ use actix_web::web::Bytes;
 use actix_web::{Error, HttpMessage as _};
 use futures_util::Stream;
 
-use crate::connection::Gate;
+use crate::connection::{Body, Gate};
 
 pub(crate) async fn front<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B, Holding>>, Error> {
     let chunked = request.headers().contains_key(TRANSFER_ENCODING);
-    let has_body = chunked || request.headers().contains_key(CONTENT_LENGTH);
     let gate = request.conn_data::<Rc<Gate>>().cloned();
-    let _in_service = gate.map(|gate| gate.enter(has_body));
+    let mut in_service = gate.map(|gate| gate.enter(announced(&request, chunked)));
     // A body with a length needs no help: what is left of it is known, and actix hangs up.
     if !chunked {
-        return next
-            .call(request)
-            .await
-            .map(ServiceResponse::map_into_left_body);
+        let answer = next.call(request).await?;
+        if let (Some(in_service), BodySize::Stream) =
+            (&mut in_service, answer.response().body().size())
+        {
+            in_service.answers_with_a_stream();
+        }
+        return Ok(answer.map_into_left_body());
     }
     let held = Held(Rc::new(RefCell::new(request.take_payload())));
     let payload = Box::pin(held.clone());
@@ -46,6 +48,18 @@ pub(crate) async fn front<B: MessageBody + 'static>(
             _held: held,
         })
     }))
+}
+
+/// What the head says of the body.
+fn announced(request: &ServiceRequest, chunked: bool) -> Body {
+    let Some(length) = request.headers().get(CONTENT_LENGTH) else {
+        return if chunked { Body::Unknown } else { Body::None };
+    };
+    let length = length.to_str().ok().and_then(|text| text.parse().ok());
+    match length {
+        Some(length) if !chunked => Body::Length(length),
+        _ => Body::Unknown,
+    }
 }
 
 #[derive(Clone)]

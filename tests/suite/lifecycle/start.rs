@@ -179,7 +179,7 @@ on_both! {
             Engine::Sqlite => Vec::from(<[Server; 3]>::from(tokio::join!(site.start(), site.start(), site.start()))),
         };
         let mut db = Db::open(&site).await;
-        assert_eq!(db.number("SELECT COUNT(*) FROM _sqlx_migrations WHERE success").await, 1);
+        assert_eq!(db.number("SELECT COUNT(*) FROM _sqlx_migrations WHERE success").await, 2);
 
         // Only one of them is the first; its keys are the ones in the file.
         let introduced: Vec<_> = started.iter().filter_map(|server| value(&server.log(), "DRIFT_DSN").map(str::to_owned)).collect();
@@ -228,6 +228,17 @@ on_both! {
         assert!(told.contains("run `drift-api migrate`"), "{told}");
         site.ok(&["migrate"]).await;
         site.start().await.finish().await;
+    }
+
+    async fn a_database_that_is_not_there_is_no_empty_store(engine: Engine) {
+        let site = Site::new(engine).await;
+        for arguments in [&["verify"][..], &["rebuild"], &["export"], &["retain"], &["erase", "--key", "0123456789ab"], &["key", "list"]] {
+            let errors = failed(&site, arguments, 1).await;
+            assert!(errors.contains("drift-api migrate"), "{arguments:?}: {errors}");
+        }
+        assert!(!site.folder.path().join("data").exists(), "nothing is made by asking");
+        site.ok(&["migrate"]).await;
+        site.assert_clean().await;
     }
 
     async fn a_database_of_a_newer_version_is_left_alone(engine: Engine) {
