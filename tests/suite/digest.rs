@@ -3,7 +3,7 @@
 mod cases;
 
 use cases::{CASES, Expect};
-use drift_schema::tree::{Digested, unmasked};
+use drift_schema::tree::Digested;
 use harness::browser::Browser;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -45,5 +45,4 @@ async fn content_never_moves_the_digest_and_shape_always_does() {
         CASES.len(),
         wrong.join("\n\n")
     );
-    let _ = unmasked;
 }
