@@ -7,6 +7,7 @@
 )]
 
 pub mod browser;
+pub mod bucket;
 pub mod database;
 pub mod dovecot;
 pub mod otlp;
