@@ -6,9 +6,11 @@
     reason = "a test fails by panicking"
 )]
 
-pub mod bucket;
 pub mod agentkeys;
+pub mod browser;
+pub mod bucket;
 pub mod database;
+pub mod dovecot;
 pub mod fake_http;
 pub mod otlp;
 pub mod postgres;
@@ -17,7 +19,9 @@ pub mod proxy;
 pub mod raw;
 pub mod reports;
 pub mod runner;
+pub mod scraper;
 pub mod server;
+pub mod site;
 pub mod viewer;
 
 pub use agentkeys::Machine;

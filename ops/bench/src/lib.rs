@@ -26,7 +26,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::options::{Common, What};
 use crate::report::{Findings, Table};
-use crate::runs::{batch, client, flat, ingest, log, size};
+use crate::runs::{batch, client, digest, flat, ingest, log, scraper, size};
 
 /// What was found, and none where there is nothing to print: a server that has ended, a seeded store, or another
 /// process that did the work and has printed it.
@@ -89,6 +89,16 @@ pub fn run(what: What) -> Result<Option<Findings>> {
             true => findings(&common, until_stopped(&runtime, size::run(&common, crowd))),
             false => Ok(None),
         },
+        What::Scraper { rounds, json } => Ok(Some(Findings {
+            machine: process::machine(&std::env::current_dir()?),
+            tables: scraper::run(rounds.into())?,
+            as_json: json,
+        })),
+        What::Digest { seconds, json } => Ok(Some(Findings {
+            machine: process::machine(&std::env::current_dir()?),
+            tables: digest::run(seconds)?,
+            as_json: json,
+        })),
     }
 }
 

@@ -2,7 +2,9 @@
 
 pub mod batch;
 pub mod client;
+pub mod digest;
 pub mod flat;
 pub mod ingest;
 pub mod log;
+pub mod scraper;
 pub mod size;
