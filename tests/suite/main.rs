@@ -12,6 +12,7 @@ mod clock;
 mod crowd;
 mod digest;
 mod evidence;
+mod field;
 mod forgetting;
 mod generated;
 mod golden;
