@@ -4,6 +4,7 @@
 use std::fs::{File, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use drift_schema::Service;
 
@@ -13,6 +14,9 @@ use crate::home::{self, Home};
 /// the open file.
 static ACTIVE: Mutex<Option<Service>> = Mutex::new(None);
 
+/// How long the holder of the lock may take to write its name, or to let go after it has removed it.
+const CHANGE: Duration = Duration::from_millis(250);
+
 /// Held for as long as one provisioning runs.
 #[derive(Debug)]
 pub struct Guard {
@@ -21,7 +25,7 @@ pub struct Guard {
 
 #[derive(Debug, thiserror::Error)]
 pub enum NotNow {
-    /// The name is missing for a moment while the other one writes it.
+    /// The name is missing if the other one was stopped while it wrote it.
     #[error("another provisioning is running")]
     InProgress { active: Option<Service> },
     #[error("{0}")]
@@ -37,15 +41,20 @@ impl Guard {
         }
         home::private_folder(home.folder())?;
         let mut file = home::open_private(&home.provision_lock())?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                file.read_to_string(&mut text)?;
-                let active = Service::parse(text.trim()).ok();
+        let patience = Instant::now() + CHANGE;
+        while let Err(held) = file.try_lock() {
+            if let TryLockError::Error(error) = held {
+                return Err(error.into());
+            }
+            let mut text = String::new();
+            file.rewind()?;
+            file.read_to_string(&mut text)?;
+            let active = Service::parse(text.trim()).ok();
+            // Without a name the other one is only just beginning, or is done.
+            if active.is_some() || Instant::now() > patience {
                 return Err(NotNow::InProgress { active });
             }
-            Err(TryLockError::Error(error)) => return Err(error.into()),
+            std::thread::sleep(Duration::from_millis(1));
         }
         file.set_len(0)?;
         file.rewind()?;
@@ -88,5 +97,34 @@ mod tests {
             panic!("two at once")
         };
         assert_eq!(active, Some(a));
+    }
+
+    #[test]
+    fn whoever_is_refused_learns_by_whom_also_in_the_moment_of_a_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        let service = Service::parse("a").unwrap();
+        drop(Guard::take(&home, &service).unwrap());
+        // Another process, which takes and releases the lock as fast as it can.
+        let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let (path, told) = (home.provision_lock(), stop.clone());
+        let other = std::thread::spawn(move || {
+            while !told.load(std::sync::atomic::Ordering::Relaxed) {
+                let mut file = home::open_private(&path).unwrap();
+                file.lock().unwrap();
+                file.write_all(b"b").unwrap();
+                file.set_len(0).unwrap();
+            }
+        });
+        for _ in 0..2_000 {
+            if let Err(refused) = Guard::take(&home, &service) {
+                let NotNow::InProgress { active } = refused else {
+                    panic!("{refused}")
+                };
+                assert_eq!(active.as_ref().map(Service::as_str), Some("b"));
+            }
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        other.join().unwrap();
     }
 }
