@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use drift_schema::{Service, TripwireKind};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Environment, Problems, Settings, VARIABLES};
 use crate::mcp;
@@ -122,13 +123,27 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Report(args) => report::run(&settings, &supervisor, args).await,
             Command::Telemetry(command) => telemetry::run(&settings, &supervisor, command).await,
             Command::Audit(args) => audit::run(&settings, &args),
-            Command::Mcp => mcp::serve(settings, supervisor).await,
+            Command::Mcp => mcp::serve(settings, supervisor, told_to_stop()?).await,
             Command::Completions { .. } | Command::Man => Ok(ExitCode::SUCCESS),
         }
     });
     // A thread that still exports has its own limit; nobody waits for it here.
     runtime.shutdown_background();
     done
+}
+
+/// Ctrl-C or a polite kill. The scraper has a process group of its own, and hears neither.
+fn told_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    })
 }
 
 /// Standard output, where a broken pipe is the reader's business.
