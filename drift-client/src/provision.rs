@@ -36,6 +36,9 @@ pub enum Stage<'a> {
     Verifying,
 }
 
+/// Characters that a scraper may take to explain why it gave up.
+const MOST_DETAILS: usize = 2_000;
+
 pub struct Provisioner {
     settings: Settings,
     store: Box<dyn CredentialStore>,
@@ -293,7 +296,14 @@ impl Provisioner {
 /// The scraper's words, fit to be shown.
 fn failure_of(failure: Failure, mask: &Mask) -> Failure {
     Failure {
-        details: failure.details.map(|details| mask.text(&details)),
+        // Cut after it was covered: half a secret is not known as one.
+        details: failure.details.map(|details| {
+            let details = mask.text(&details);
+            match details.char_indices().nth(MOST_DETAILS) {
+                Some((end, _)) => format!("{} …", &details[..end]),
+                None => details,
+            }
+        }),
         ..failure
     }
 }
