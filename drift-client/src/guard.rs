@@ -33,7 +33,20 @@ pub enum NotNow {
 }
 
 impl Guard {
-    pub fn take(home: &Home, service: &Service) -> Result<Self, NotNow> {
+    pub async fn take(home: &Home, service: &Service) -> Result<Self, NotNow> {
+        let patience = Instant::now() + CHANGE;
+        loop {
+            match Self::try_take(home, service) {
+                // The other one is only just beginning, or is done.
+                Err(NotNow::InProgress { active: None }) if Instant::now() < patience => {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                decided => return decided,
+            }
+        }
+    }
+
+    fn try_take(home: &Home, service: &Service) -> Result<Self, NotNow> {
         let mut active = ACTIVE.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(active) = active.as_ref() {
             let active = Some(active.clone());
@@ -41,20 +54,15 @@ impl Guard {
         }
         home::private_folder(home.folder())?;
         let mut file = home::open_private(&home.provision_lock())?;
-        let patience = Instant::now() + CHANGE;
-        while let Err(held) = file.try_lock() {
-            if let TryLockError::Error(error) = held {
-                return Err(error.into());
-            }
-            let mut text = String::new();
-            file.rewind()?;
-            file.read_to_string(&mut text)?;
-            let active = Service::parse(text.trim()).ok();
-            // Without a name the other one is only just beginning, or is done.
-            if active.is_some() || Instant::now() > patience {
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                file.read_to_string(&mut text)?;
+                let active = Service::parse(text.trim()).ok();
                 return Err(NotNow::InProgress { active });
             }
-            std::thread::sleep(Duration::from_millis(1));
+            Err(TryLockError::Error(error)) => return Err(error.into()),
         }
         file.set_len(0)?;
         file.rewind()?;
@@ -76,35 +84,40 @@ impl Drop for Guard {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_second_one_learns_the_name_of_the_first() {
+    /// What is active is known to the whole process, so these stories take turns.
+    static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+    #[tokio::test]
+    async fn the_second_one_learns_the_name_of_the_first() {
+        let _turn = TURN.lock().await;
         let folder = tempfile::tempdir().unwrap();
         let home = Home::at(folder.path());
         let (a, b) = (Service::parse("a").unwrap(), Service::parse("b").unwrap());
-        let guard = Guard::take(&home, &a).unwrap();
-        let Err(NotNow::InProgress { active }) = Guard::take(&home, &b) else {
+        let guard = Guard::take(&home, &a).await.unwrap();
+        let Err(NotNow::InProgress { active }) = Guard::take(&home, &b).await else {
             panic!("two at once")
         };
         assert_eq!(active, Some(a.clone()));
         drop(guard);
-        drop(Guard::take(&home, &b).unwrap());
+        drop(Guard::take(&home, &b).await.unwrap());
 
         // Another process: only the file is shared.
         let other = home::open_private(&home.provision_lock()).unwrap();
         other.lock().unwrap();
         std::fs::write(home.provision_lock(), "a").unwrap();
-        let Err(NotNow::InProgress { active }) = Guard::take(&home, &b) else {
+        let Err(NotNow::InProgress { active }) = Guard::take(&home, &b).await else {
             panic!("two at once")
         };
         assert_eq!(active, Some(a));
     }
 
-    #[test]
-    fn whoever_is_refused_learns_by_whom_also_in_the_moment_of_a_change() {
+    #[tokio::test]
+    async fn whoever_is_refused_learns_by_whom_also_in_the_moment_of_a_change() {
+        let _turn = TURN.lock().await;
         let folder = tempfile::tempdir().unwrap();
         let home = Home::at(folder.path());
         let service = Service::parse("a").unwrap();
-        drop(Guard::take(&home, &service).unwrap());
+        drop(Guard::take(&home, &service).await.unwrap());
         // Another process, which takes and releases the lock as fast as it can.
         let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
         let (path, told) = (home.provision_lock(), stop.clone());
@@ -117,7 +130,7 @@ mod tests {
             }
         });
         for _ in 0..2_000 {
-            if let Err(refused) = Guard::take(&home, &service) {
+            if let Err(refused) = Guard::take(&home, &service).await {
                 let NotNow::InProgress { active } = refused else {
                     panic!("{refused}")
                 };

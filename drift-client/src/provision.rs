@@ -158,7 +158,7 @@ impl Provisioner {
             Ok(configured) => configured,
             Err((code, why)) => return Ending::failed(code, why),
         };
-        let _guard = match Guard::take(&self.settings.home, service) {
+        let _guard = match Guard::take(&self.settings.home, service).await {
             Ok(guard) => guard,
             Err(NotNow::InProgress { active }) => return Ending::in_progress(active),
             Err(NotNow::Io(error)) => {
