@@ -51,7 +51,7 @@ enum Command {
     },
     /// Report a changed page by hand or from a script, if telemetry is on
     #[command(
-        after_help = "Example: agentkeys report --service openai --step signup-form --kind selector-missing \\\n           --digest \"$(sha256sum < page.txt | cut -d ' ' -f 1)\" --url https://platform.openai.com/signup\n\nExits with 0 also when telemetry is off (then nothing is sent) or the backend is away (then it is queued)."
+        after_help = "Example: agentkeys report --service openai --step signup-form --kind selector-missing \\\n           --digest \"$(sha256sum < page.txt | cut -d ' ' -f 1)\" --url https://platform.openai.com/signup\n\nExits with 0 also when telemetry is off (then nothing is sent) or the backend is away (then it is queued);\nwith 1 when a value looks personal or the backend refuses the report, with 2 when DRIFT_DSN is missing or wrong."
     )]
     Report(report::Args),
     /// Reports of changed pages: what waits, what was sent, what would be
@@ -136,14 +136,32 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 fn told_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
+    // Under `nohup` we are to go on; to listen would undo it.
+    let hears_hangup = !is_ignored(SignalKind::hangup());
+    let mut hangup = hears_hangup
+        .then(|| signal(SignalKind::hangup()))
+        .transpose()?;
+    let hung_up = async move {
+        match &mut hangup {
+            Some(hangup) => drop(hangup.recv().await),
+            None => std::future::pending().await,
+        }
+    };
     Ok(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
+            () = hung_up => {}
         }
     })
+}
+
+/// Whether whoever started us has us ignore this signal. Where that cannot be known: no.
+fn is_ignored(kind: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.unwrap_or_default() & (1 << (kind.as_raw_value() - 1)) != 0
 }
 
 /// Standard output, where a broken pipe is the reader's business.

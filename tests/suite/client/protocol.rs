@@ -136,19 +136,7 @@ async fn a_host_that_ignores_its_children_changes_no_ending() {
     // Such a host hands the ignoring down, and then nobody could wait for anybody.
     let provider = Provider::with(&[KEY]).await;
     let machine = provider.for_machine(Machine::scraping(&[&format!("success:{KEY}")]));
-    let agentkeys = machine.command(&["provision", "openai", "--json"]);
-    let agentkeys = agentkeys.as_std();
-    let mut host = tokio::process::Command::new("env");
-    host.arg("--ignore-signal=CHLD")
-        .arg(agentkeys.get_program())
-        .args(agentkeys.get_args())
-        .env_clear()
-        .envs(
-            agentkeys
-                .get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        )
-        .current_dir(machine.folder.path());
+    let host = machine.under("--ignore-signal=CHLD");
     let answer = ran(host).await.ended(0).json();
     assert_eq!(answer["outcome"], "provisioned");
 }
@@ -283,6 +271,30 @@ async fn when_told_to_stop_the_scraper_goes_first_and_the_audit_has_the_end() {
     })
     .await;
     assert_eq!(machine.audit(), ["started", "finished failed INTERRUPTED"]);
+}
+
+#[tokio::test]
+async fn who_is_told_to_outlive_the_terminal_does() {
+    let mut machine = Machine::new();
+    let (began, go_on) = (
+        machine.file("touch", "began"),
+        machine.file("await", "go-on"),
+    );
+    machine.scraper("openai", "", &[&began, &go_on, "error:captcha"]);
+    // As `nohup` does it.
+    let mut host = machine.under("--ignore-signal=HUP");
+    let child = host.stdout(Stdio::piped()).spawn().unwrap();
+    eventually("the scraper runs", async || {
+        machine.path("began").exists().then_some(())
+    })
+    .await;
+    let line = format!("kill -HUP {}", child.id().unwrap());
+    let mut told = tokio::process::Command::new("sh");
+    assert!(told.args(["-c", &line]).status().await.unwrap().success());
+    std::fs::write(machine.path("go-on"), "").unwrap();
+    let output = child.wait_with_output().await.unwrap();
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["code"], "SCRAPER_ERROR");
 }
 
 #[tokio::test]
