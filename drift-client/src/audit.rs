@@ -83,6 +83,10 @@ impl Audit {
             let _ = file.set_len(length);
             return Err(error);
         }
+        if length == 0 {
+            // The name of a new file has to be as durable as its first line.
+            std::fs::File::open(&self.0)?.sync_all()?;
+        }
         Ok(())
     }
 

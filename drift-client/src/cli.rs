@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use drift_schema::{Service, TripwireKind};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Environment, Problems, Settings, VARIABLES};
 use crate::mcp;
@@ -50,7 +51,7 @@ enum Command {
     },
     /// Report a changed page by hand or from a script, if telemetry is on
     #[command(
-        after_help = "Example: agentkeys report --service openai --step signup-form --kind selector-missing \\\n           --digest \"$(sha256sum < page.txt | cut -d ' ' -f 1)\" --url https://platform.openai.com/signup\n\nExits with 0 also when telemetry is off (then nothing is sent) or the backend is away (then it is queued)."
+        after_help = "Example: agentkeys report --service openai --step signup-form --kind selector-missing \\\n           --digest \"$(sha256sum < page.txt | cut -d ' ' -f 1)\" --url https://platform.openai.com/signup\n\nExits with 0 also when telemetry is off (then nothing is sent) or the backend is away (then it is queued);\nwith 1 when a value looks personal or the backend refuses the report, with 2 when DRIFT_DSN is missing or wrong."
     )]
     Report(report::Args),
     /// Reports of changed pages: what waits, what was sent, what would be
@@ -122,13 +123,45 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Report(args) => report::run(&settings, &supervisor, args).await,
             Command::Telemetry(command) => telemetry::run(&settings, &supervisor, command).await,
             Command::Audit(args) => audit::run(&settings, &args),
-            Command::Mcp => mcp::serve(settings, supervisor).await,
+            Command::Mcp => mcp::serve(settings, supervisor, told_to_stop()?).await,
             Command::Completions { .. } | Command::Man => Ok(ExitCode::SUCCESS),
         }
     });
     // A thread that still exports has its own limit; nobody waits for it here.
     runtime.shutdown_background();
     done
+}
+
+/// Ctrl-C or a polite kill. The scraper has a process group of its own, and hears neither.
+fn told_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    // Under `nohup` we are to go on; to listen would undo it.
+    let hears_hangup = !is_ignored(SignalKind::hangup());
+    let mut hangup = hears_hangup
+        .then(|| signal(SignalKind::hangup()))
+        .transpose()?;
+    let hung_up = async move {
+        match &mut hangup {
+            Some(hangup) => drop(hangup.recv().await),
+            None => std::future::pending().await,
+        }
+    };
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            () = hung_up => {}
+        }
+    })
+}
+
+/// Whether whoever started us has us ignore this signal. Where that cannot be known: no.
+fn is_ignored(kind: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.unwrap_or_default() & (1 << (kind.as_raw_value() - 1)) != 0
 }
 
 /// Standard output, where a broken pipe is the reader's business.

@@ -1,5 +1,7 @@
 //! What keeps secrets out of everything that is printed or logged: known values, and words that look like one.
 
+use std::cmp::Reverse;
+
 use drift_schema::pii::{self, Suspicion};
 use drift_schema::scraper::ApiKey;
 pub use drift_schema::scraper::mask_key;
@@ -30,14 +32,18 @@ impl Mask {
 
     /// The text of a stranger, fit to be printed: no secrets, nothing that a terminal would obey.
     pub fn text(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for key in &self.keys {
-            text = text.replace(key.expose(), &key.masked());
-        }
-        for value in &self.values {
-            text = text.replace(value.expose_secret(), "****");
-        }
-        printable(&words(&text))
+        let keys = self.keys.iter().map(|key| (key.expose(), key.masked()));
+        let values = self.values.iter();
+        let values = values.map(|value| (value.expose_secret(), "****".to_owned()));
+        let mut secrets: Vec<(&str, String)> = keys.chain(values).collect();
+        // The longest first: of one that begins with another one, nothing may stay.
+        secrets.sort_by_key(|(secret, _)| Reverse(secret.len()));
+        let covered = secrets
+            .iter()
+            .fold(text.to_owned(), |text, (secret, cover)| {
+                text.replace(secret, cover)
+            });
+        printable(&words(&covered))
     }
 }
 
@@ -92,6 +98,15 @@ mod tests {
         ] {
             assert_eq!(mask.text(text), masked);
         }
+    }
+
+    #[test]
+    fn a_secret_that_begins_with_another_one_is_covered_whole() {
+        let mut mask = Mask::of(["hunter2".into(), "hunter2-and-more".into()]);
+        mask.add_key(ApiKey::parse("my-own-key-01").unwrap());
+        mask.add_key(ApiKey::parse("my-own-key-01-longer").unwrap());
+        let text = mask.text("hunter2-and-more, hunter2, my-own-key-01-longer");
+        assert_eq!(text, "****, ****, my-own-k****...nger");
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod known;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use drift_schema::scraper::Line;
@@ -18,21 +19,39 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler, ServiceExt as _, tool, tool_handler, tool_router,
 };
 use serde::Deserialize;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::config::Settings;
 use crate::provision::{Provisioner, Stage, Summary};
 use crate::scraper::Supervisor;
 
-pub(crate) async fn serve(settings: Settings, supervisor: Supervisor) -> anyhow::Result<ExitCode> {
+/// How long a provisioning that is ended may take to write that down.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// Ends when the client closes our standard input, or when `stop` is done.
+pub(crate) async fn serve(
+    settings: Settings,
+    supervisor: Supervisor,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<ExitCode> {
+    let (stay, leaving) = watch::channel(());
+    let (at_work, mut all_done) = mpsc::channel(1);
     let tools = Tools {
+        leaving,
+        _at_work: at_work,
         settings: Arc::new(settings.clone()),
         provisioner: Arc::new(Provisioner::new(settings, supervisor)),
     };
     let service = tools.serve(rmcp::transport::stdio()).await;
     let service = service.context("no MCP client began a session on standard input")?;
-    // Ends when the client closes our standard input; a scraper that still runs ends with us.
-    service.waiting().await?;
+    tokio::select! {
+        // A client that has gone still has a few seconds in which what it asked for is done.
+        ended = service.waiting() => { ended?; }
+        () = stop => {}
+    }
+    drop(stay);
+    // Nothing is ever sent: this returns when nobody is left who could.
+    let _ = tokio::time::timeout(FAREWELL, all_done.recv()).await;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -40,6 +59,10 @@ pub(crate) async fn serve(settings: Settings, supervisor: Supervisor) -> anyhow:
 struct Tools {
     settings: Arc<Settings>,
     provisioner: Arc<Provisioner>,
+    /// Its sender is gone when the server ends.
+    leaving: watch::Receiver<()>,
+    /// Held for as long as somebody works.
+    _at_work: mpsc::Sender<()>,
 }
 
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
@@ -76,7 +99,13 @@ impl Tools {
         let service = parsed("service", Service::parse(&request.service))?;
         let (told, mut heard) = mpsc::channel(16);
         let mut last = String::new();
-        let stop = context.ct.clone();
+        let (cancelled, mut leaving) = (context.ct.clone(), self.leaving.clone());
+        let stop = async move {
+            tokio::select! {
+                () = cancelled.cancelled() => {}
+                _ = leaving.changed() => {}
+            }
+        };
         let work = self.provisioner.provision(
             &service,
             request.force,
@@ -88,7 +117,7 @@ impl Tools {
                     last = text;
                 }
             },
-            stop.cancelled(),
+            stop,
         );
         let token = context.meta.get_progress_token();
         let tell = async {

@@ -36,6 +36,9 @@ pub enum Stage<'a> {
     Verifying,
 }
 
+/// Characters that a scraper may take to explain why it gave up.
+const MOST_DETAILS: usize = 2_000;
+
 pub struct Provisioner {
     settings: Settings,
     store: Box<dyn CredentialStore>,
@@ -155,7 +158,7 @@ impl Provisioner {
             Ok(configured) => configured,
             Err((code, why)) => return Ending::failed(code, why),
         };
-        let _guard = match Guard::take(&self.settings.home, service) {
+        let _guard = match Guard::take(&self.settings.home, service).await {
             Ok(guard) => guard,
             Err(NotNow::InProgress { active }) => return Ending::in_progress(active),
             Err(NotNow::Io(error)) => {
@@ -293,7 +296,14 @@ impl Provisioner {
 /// The scraper's words, fit to be shown.
 fn failure_of(failure: Failure, mask: &Mask) -> Failure {
     Failure {
-        details: failure.details.map(|details| mask.text(&details)),
+        // Cut after it was covered: half a secret is not known as one.
+        details: failure.details.map(|details| {
+            let details = mask.text(&details);
+            match details.char_indices().nth(MOST_DETAILS) {
+                Some((end, _)) => format!("{} …", &details[..end]),
+                None => details,
+            }
+        }),
         ..failure
     }
 }

@@ -10,6 +10,7 @@ progress:STEP resource:KIND:ID tripwire:KIND:STEP success:KEY error:CODE   lines
 evidence:KIND:STEP   a tripwire with everything that one may have
 line:TEXT     any other line                    raw:TEXT      the same without a line feed
 bytes:HEX     any other bytes                   stderr:TEXT   a line on standard error
+file:FILE     what the file has
 flood:MIB     progress lines, that many MiB     long-line:MIB one line of that many MiB
 noise:MIB     that much on standard error       close         closes standard output
 fork:FILE     a child in our group, its id in FILE, that holds our output open
@@ -51,6 +52,7 @@ fn act(action: &str) -> std::io::Result<()> {
         "line" => say(rest),
         "raw" => write(rest.as_bytes()),
         "bytes" => write(&hex::decode(rest).map_err(std::io::Error::other)?),
+        "file" => write(&std::fs::read(rest)?),
         "stderr" => writeln!(std::io::stderr(), "{rest}"),
         "flood" => flood(mebibytes(rest)),
         "long-line" => write(&vec![b'x'; mebibytes(rest)]),

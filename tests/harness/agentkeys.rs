@@ -122,6 +122,27 @@ impl Machine {
         command
     }
 
+    /// `provision openai --json`, started by `env` with this option.
+    pub fn under(&self, option: &str) -> Command {
+        let inner = self.command(&["provision", "openai", "--json"]);
+        let inner = inner.as_std();
+        let mut command = Command::new("env");
+        command
+            .arg(option)
+            .arg(inner.get_program())
+            .args(inner.get_args())
+            .current_dir(self.folder.path())
+            .env_clear()
+            .envs(
+                inner
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+
     pub async fn run(&self, arguments: &[&str]) -> Ran {
         ran(self.command(arguments)).await
     }

@@ -12,8 +12,9 @@ use crate::provision::Stage;
 const FRAMES: [char; 4] = ['|', '/', '-', '\\'];
 /// Between two turns of the spinner.
 const TURN: Duration = Duration::from_millis(120);
-/// A log is for people, too: a scraper that goes mad does not fill it.
-const MOST_LINES: u32 = 1_000;
+/// Bytes of progress that are written where nobody watches. A log is for people, too: a scraper that goes mad does not
+/// fill it. And a host that reads none of it gets its answer: together with that, this fits into a pipe.
+const MOST_WRITTEN: usize = 32 * 1024;
 
 pub(super) struct Progress {
     stderr: Stderr,
@@ -21,7 +22,7 @@ pub(super) struct Progress {
     started: Instant,
     shown: String,
     turns: usize,
-    lines: u32,
+    written: usize,
 }
 
 impl Progress {
@@ -33,7 +34,7 @@ impl Progress {
             started: Instant::now(),
             shown: String::new(),
             turns: 0,
-            lines: 0,
+            written: 0,
         }
     }
 
@@ -57,12 +58,15 @@ impl Progress {
                 // The next turn shows it.
                 return;
             }
-            self.lines = self.lines.saturating_add(1);
-            if self.lines <= MOST_LINES {
-                let _ = writeln!(self.stderr, "{}", self.shown);
-            } else if self.lines == MOST_LINES + 1 {
-                let _ = writeln!(self.stderr, "(further steps are not shown)");
+            if self.written > MOST_WRITTEN {
+                return;
             }
+            self.written += self.shown.len() + 1;
+            let _ = if self.written > MOST_WRITTEN {
+                writeln!(self.stderr, "(further steps are not shown)")
+            } else {
+                writeln!(self.stderr, "{}", self.shown)
+            };
         }
     }
 

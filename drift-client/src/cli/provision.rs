@@ -5,10 +5,9 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use drift_schema::Service;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::progress::Progress;
-use super::{kind_name, print, print_json, say};
+use super::{kind_name, print, print_json, say, told_to_stop};
 use crate::config::Settings;
 use crate::provision::{Provisioner, Summary};
 use crate::scraper::Supervisor;
@@ -82,18 +81,4 @@ fn tripwire(summary: &Summary) -> String {
         let _ = writeln!(text, "what the page looked like: {file}");
     }
     text
-}
-
-/// Ctrl-C or a polite kill. The scraper has a process group of its own, and hears neither.
-fn told_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    })
 }

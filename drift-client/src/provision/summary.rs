@@ -148,10 +148,11 @@ impl NeedsFallback {
             }
             (ReportState::Sent | ReportState::Queued, None) => "drift reported, fix pending".to_owned(),
             (ReportState::Off, _) => {
-                "no drift reported, fix pending a report: telemetry is off, AGENTKEYS_TELEMETRY=1 turns it on"
+                "no drift reported, fix pending: telemetry is off, AGENTKEYS_TELEMETRY=1 turns it on"
                     .to_owned()
             }
-            _ => "no drift reported, fix pending a report".to_owned(),
+            // A note says why.
+            _ => "no drift reported, fix pending".to_owned(),
         };
         let base = match link {
             Some(link) => format!("{base}: {link}"),

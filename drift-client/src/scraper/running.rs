@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::ExposeSecret as _;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::Scraper;
 use super::supervisor::{Control, WORD};
@@ -36,6 +37,9 @@ impl Running {
     }
 
     fn try_start(scraper: &Scraper) -> std::io::Result<Self> {
+        // A host that ignores this signal hands that down to us and to the supervisor, and then nobody learns how a child
+        // has ended. What is listened to is not handed down.
+        let _ = signal(SignalKind::child());
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let environment = scraper.environment.iter();

@@ -41,7 +41,7 @@ pub struct Waiting {
 /// Why a report is not for this process to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NotOurs {
-    /// Gone, or in the hands of another process.
+    /// Gone, in the hands of another process, or not to be read at the moment.
     Theirs,
     /// Not a report. It has been removed.
     Damaged,
@@ -165,9 +165,12 @@ impl Queue {
             return Err(NotOurs::Theirs);
         }
         let mut payload = Vec::new();
-        let read = file.read_to_end(&mut payload).is_ok();
+        // A disk that fails to read now may do so later.
+        if file.read_to_end(&mut payload).is_err() {
+            return Err(NotOurs::Theirs);
+        }
         match Report::parse(&payload) {
-            Ok(report) if read && report.report_id == Some(id) => Ok(Entry {
+            Ok(report) if report.report_id == Some(id) => Ok(Entry {
                 report,
                 payload,
                 path,

@@ -227,7 +227,9 @@ async fn two_hundred_at_once_lose_no_line_and_no_report() {
         match ran.code {
             Some(3) => tripped += 1,
             Some(1) => {
-                assert_eq!(ran.json()["code"], "PROVISION_IN_PROGRESS");
+                let answer = ran.json();
+                assert_eq!(answer["code"], "PROVISION_IN_PROGRESS");
+                assert_eq!(answer["active_service"], "openai");
                 refused += 1;
             }
             _ => panic!("{ran:?}"),

@@ -1,12 +1,13 @@
 //! The MCP server, asked by the official client over standard input and output.
 
-use harness::agentkeys::{KEY, Machine};
-use harness::{Engine, Provider, Server, report};
+use harness::agentkeys::{KEY, Machine, is_gone};
+use harness::{Engine, Provider, Server, eventually, report};
 use rmcp::model::{CallToolRequestParams, CallToolResult};
 use rmcp::service::RunningService;
 use rmcp::{RoleClient, ServiceExt as _};
 use serde_json::{Value, json};
 use tokio::process::Child;
+use tokio::task::JoinSet;
 
 struct Session {
     client: RunningService<RoleClient, ()>,
@@ -114,6 +115,44 @@ async fn an_agent_gets_a_masked_key_a_tripwire_or_a_code() {
         );
     }
     session.end().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_leaves_or_ends_the_server_leaves_an_end_in_the_audit() {
+    for politely in [true, false] {
+        let mut machine = Machine::new();
+        let (began, child) = (
+            machine.file("touch", "began"),
+            machine.file("detach", "child"),
+        );
+        machine.scraper("openai", "", &[&child, &began, "sleep"]);
+        let mut session = Session::on(&machine).await;
+        let pid = session.server.id().unwrap();
+        let call = CallToolRequestParams::new("agentkeys.provision")
+            .with_arguments(json!({"service": "openai"}).as_object().unwrap().clone());
+        let client = session.client.peer().clone();
+        let mut calls = JoinSet::new();
+        calls.spawn(async move { client.call_tool(call).await.map(drop) });
+        eventually("the scraper runs", async || {
+            machine.path("began").exists().then_some(())
+        })
+        .await;
+        if politely {
+            session.client.cancel().await.unwrap();
+        } else {
+            let line = format!("kill -TERM {pid}");
+            let mut told = tokio::process::Command::new("sh");
+            assert!(told.args(["-c", &line]).status().await.unwrap().success());
+        }
+        assert!(session.server.wait().await.unwrap().success());
+        // Its answer may or may not have come through.
+        let _ = calls.join_next().await;
+        assert_eq!(machine.audit(), ["started", "finished failed INTERRUPTED"]);
+        eventually("nobody is left", async || {
+            is_gone(&machine.path("child")).then_some(())
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use harness::agentkeys::{KEY, Machine, is_gone};
-use harness::eventually;
+use harness::agentkeys::{KEY, Machine, is_gone, ran};
+use harness::{Provider, eventually};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 /// The code with which a scraper that does this ends.
@@ -107,6 +107,54 @@ async fn progress_is_seen_while_the_scraper_runs() {
     assert!(child.try_wait().unwrap().is_none());
     std::fs::write(machine.path("go-on"), "").unwrap();
     assert_eq!(child.wait().await.unwrap().code(), Some(1));
+}
+
+#[tokio::test]
+async fn a_host_that_reads_no_standard_error_holds_up_nobody() {
+    let steps: Vec<String> = (0..990)
+        .map(|number| format!("progress:{}{number}", "x".repeat(90)))
+        .collect();
+    let mut steps: Vec<&str> = steps.iter().map(String::as_str).collect();
+    steps.push("error:captcha");
+    let machine = Machine::scraping(&steps);
+    let mut command = machine.command(&["provision", "openai", "--json"]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let unread = child.stderr.take();
+    let ended = tokio::time::timeout(Duration::from_secs(60), child.wait_with_output());
+    let answer = ended.await.expect("it ends by itself").unwrap().stdout;
+    let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+    assert_eq!(answer["code"], "SCRAPER_ERROR");
+    drop(unread);
+}
+
+#[tokio::test]
+async fn a_host_that_ignores_its_children_changes_no_ending() {
+    // Such a host hands the ignoring down, and then nobody could wait for anybody.
+    let provider = Provider::with(&[KEY]).await;
+    let machine = provider.for_machine(Machine::scraping(&[&format!("success:{KEY}")]));
+    let host = machine.under("--ignore-signal=CHLD");
+    let answer = ran(host).await.ended(0).json();
+    assert_eq!(answer["outcome"], "provisioned");
+}
+
+#[tokio::test]
+async fn a_scraper_that_explains_at_length_is_quoted_in_short() {
+    let details = "word ".repeat(100_000);
+    let mut machine = Machine::new();
+    std::fs::write(
+        machine.path("novel"),
+        format!("{{\"type\":\"error\",\"code\":\"captcha\",\"details\":\"{details}\"}}\n"),
+    )
+    .unwrap();
+    machine.scraper("openai", "", &["file:novel"]);
+    let ran = machine.provision().await.ended(1);
+    let message = ran.json()["message"].as_str().unwrap().to_owned();
+    assert!(message.starts_with("the scraper gave up with captcha: word word"));
+    assert!(message.len() < 3_000, "{} bytes", message.len());
 }
 
 #[tokio::test]
@@ -223,6 +271,30 @@ async fn when_told_to_stop_the_scraper_goes_first_and_the_audit_has_the_end() {
     })
     .await;
     assert_eq!(machine.audit(), ["started", "finished failed INTERRUPTED"]);
+}
+
+#[tokio::test]
+async fn who_is_told_to_outlive_the_terminal_does() {
+    let mut machine = Machine::new();
+    let (began, go_on) = (
+        machine.file("touch", "began"),
+        machine.file("await", "go-on"),
+    );
+    machine.scraper("openai", "", &[&began, &go_on, "error:captcha"]);
+    // As `nohup` does it.
+    let mut host = machine.under("--ignore-signal=HUP");
+    let child = host.stdout(Stdio::piped()).spawn().unwrap();
+    eventually("the scraper runs", async || {
+        machine.path("began").exists().then_some(())
+    })
+    .await;
+    let line = format!("kill -HUP {}", child.id().unwrap());
+    let mut told = tokio::process::Command::new("sh");
+    assert!(told.args(["-c", &line]).status().await.unwrap().success());
+    std::fs::write(machine.path("go-on"), "").unwrap();
+    let output = child.wait_with_output().await.unwrap();
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["code"], "SCRAPER_ERROR");
 }
 
 #[tokio::test]
