@@ -7,6 +7,9 @@
 )]
 
 pub mod database;
+pub mod gate;
+pub mod github;
+pub mod http;
 pub mod otlp;
 pub mod postgres;
 pub mod proxy;

@@ -25,5 +25,6 @@ mod queries;
 mod tables;
 mod telemetry;
 mod throwaway_postgres;
+mod tracker;
 mod transfer;
 mod trouble;

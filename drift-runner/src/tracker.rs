@@ -1,0 +1,498 @@
+//! Issues: what is to be said about a drift, and where it stands. The rules (one issue per drift, own block and labels only,
+//! news or silence, not too many at once) are written once, here, on top of a `Board`, which is GitHub or a folder.
+
+mod board;
+pub mod github;
+pub mod local;
+pub mod text;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use drift_schema::run::{ClaimedDrift, Issue, IssueState, Observation, Proof};
+use drift_schema::{Digest, Micros, Service};
+
+pub use board::{At, Board, Card, Draft, Edit, Look, Trouble};
+use text::{COUNTERS, Comment, Identity, PICTURES, own};
+
+use crate::changes::Changes;
+
+/// On every issue of ours.
+pub const LABEL: &str = "drift";
+/// Stops comments. The shorter one is what people know from other bots.
+pub const QUIET: [&str; 2] = ["drift/quiet", "quiet"];
+
+/// Everything that an issue tells about a drift.
+#[derive(Clone)]
+pub struct Story<'a> {
+    pub service: &'a Service,
+    pub drift: &'a ClaimedDrift,
+    pub proof: Option<&'a Proof>,
+    pub picture: Option<Picture>,
+    /// The latest that a client sent along.
+    pub reported_picture: Option<Picture>,
+    pub tree: Option<String>,
+    pub tree_link: Option<String>,
+    pub changes: Option<Changes>,
+    /// The scraper's command, for people.
+    pub command: Option<&'a str>,
+    /// An issue that is gone, in whose place this one comes.
+    pub follows: Option<u64>,
+    pub now: Micros,
+}
+
+/// How a picture is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Picture {
+    /// A signed link to our own server. Expires.
+    Link {
+        digest: Digest,
+        url: String,
+    },
+    /// A file beside the issue.
+    Inline {
+        digest: Digest,
+        target: String,
+    },
+    Missing {
+        digest: Digest,
+        why: String,
+    },
+}
+
+impl Picture {
+    pub fn digest(&self) -> &Digest {
+        match self {
+            Self::Link { digest, .. }
+            | Self::Inline { digest, .. }
+            | Self::Missing { digest, .. } => digest,
+        }
+    }
+}
+
+/// How many issues a tick may still open.
+pub struct Room(AtomicU32);
+
+impl Room {
+    pub fn of(issues: u32) -> Self {
+        Self(AtomicU32::new(issues))
+    }
+
+    fn take(&self) -> bool {
+        self.0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| {
+                left.checked_sub(1)
+            })
+            .is_ok()
+    }
+}
+
+/// What became of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    Did(Action, Issue),
+    /// The issue is not what the task takes it for: nothing was done, and this is how it is.
+    Differs(Observation),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    Opened,
+    /// It was there already: a run before this one did not live to say so.
+    Found,
+    /// Put into the issue that takes what is too much for one tick.
+    Folded,
+    Reopened,
+    Bumped,
+    Settled,
+}
+
+pub struct Tracker {
+    board: Box<dyn Board>,
+    /// The folded issue is read, changed and written by one task at a time.
+    folding: tokio::sync::Mutex<()>,
+}
+
+impl Tracker {
+    pub fn new(board: Box<dyn Board>) -> Self {
+        Self {
+            board,
+            folding: tokio::sync::Mutex::default(),
+        }
+    }
+
+    pub fn board(&self) -> &dyn Board {
+        &*self.board
+    }
+
+    /// The drift's one issue: the one that is there, or a new one.
+    pub async fn open(&self, story: &Story<'_>, room: &Room) -> Result<Effect, Trouble> {
+        let identity = identity(story);
+        if let Some(card) = self.find(story, &identity).await? {
+            return self.found(story, &identity, card).await;
+        }
+        if !room.take() {
+            return self.fold(story, &identity).await;
+        }
+        let service_label = service_label(story.service);
+        let draft = Draft {
+            title: text::title(story),
+            body: text::body(story, &identity, ""),
+            labels: vec![LABEL.to_owned(), service_label],
+        };
+        match self.board.create(&draft).await {
+            Ok(card) => Ok(self.did(Action::Opened, &card)),
+            // The answer was lost. Whether the issue is there, only the list can tell.
+            Err(Trouble::Unknown { why }) => match self.find(story, &identity).await? {
+                Some(card) => Ok(self.did(Action::Opened, &card)),
+                None => Err(Trouble::Unknown { why }),
+            },
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// The oldest of this drift.
+    async fn find(&self, story: &Story<'_>, identity: &Identity) -> Result<Option<Card>, Trouble> {
+        let cards = self.board.list(&service_label(story.service)).await?;
+        let ours = cards.into_iter().filter(|card| {
+            let about = identity.is_in(&card.body) || text::has_row(&card.body, identity);
+            about && Some(card.number) != story.follows
+        });
+        Ok(ours.min_by_key(|card| card.number))
+    }
+
+    /// An issue that the backend does not know yet.
+    async fn found(
+        &self,
+        story: &Story<'_>,
+        identity: &Identity,
+        card: Card,
+    ) -> Result<Effect, Trouble> {
+        let proven = story.proof.map_or(story.now, |proof| proof.at);
+        let closed_since = card.state == IssueState::Closed
+            && card.closed_at.is_some_and(|closed| closed > proven);
+        if card.state == IssueState::Open || closed_since {
+            // Closed after the proof was made: somebody has dealt with it, and the backend verifies that.
+            return Ok(self.did(Action::Found, &card));
+        }
+        if is_folded(&card) {
+            return self
+                .fold_into(story, identity, card, Action::Reopened)
+                .await;
+        }
+        self.reopen_card(story, identity, card).await
+    }
+
+    /// Opens it again, with the reason.
+    pub async fn reopen(
+        &self,
+        story: &Story<'_>,
+        issue: &Issue,
+        room: &Room,
+    ) -> Result<Effect, Trouble> {
+        let identity = identity(story);
+        match self.board.look(&issue.into()).await? {
+            Look::Here(card) | Look::Moved(card) if is_folded(&card) => {
+                self.fold_into(story, &identity, card, Action::Reopened)
+                    .await
+            }
+            Look::Here(card) | Look::Moved(card) => self.reopen_card(story, &identity, card).await,
+            Look::Gone => {
+                let follows = Some(issue.number);
+                self.open(
+                    &Story {
+                        follows,
+                        ..story.clone()
+                    },
+                    room,
+                )
+                .await
+            }
+        }
+    }
+
+    async fn reopen_card(
+        &self,
+        story: &Story<'_>,
+        identity: &Identity,
+        card: Card,
+    ) -> Result<Effect, Trouble> {
+        let block = text::body(story, identity, &card.body);
+        let edit = Edit {
+            // A title that somebody changed is theirs.
+            title: card
+                .title
+                .starts_with(&text::title_start(story))
+                .then(|| text::title(story)),
+            body: Some(own::with_block(&card.body, identity, &block)),
+            state: Some(IssueState::Open),
+            labels: Vec::new(),
+        };
+        let card = self.board.edit(&(&card).into(), &edit).await?;
+        self.say(&card, text::reopened(story, identity)).await?;
+        Ok(self.did(Action::Reopened, &card))
+    }
+
+    /// Counts again. A comment only where there is news.
+    pub async fn bump(&self, story: &Story<'_>, issue: &Issue) -> Result<Effect, Trouble> {
+        let identity = identity(story);
+        let card = match self.board.look(&issue.into()).await? {
+            Look::Here(card) | Look::Moved(card) => card,
+            Look::Gone => return Ok(Effect::Differs(Observation::Gone)),
+        };
+        if card.state == IssueState::Closed {
+            return Ok(Effect::Differs(Observation::Closed));
+        }
+        if is_folded(&card) {
+            return self.fold_into(story, &identity, card, Action::Bumped).await;
+        }
+        // The comment first: once the counters show the news, they are no news any more.
+        self.say(&card, text::bump_news(story, &identity, &card.body))
+            .await?;
+        let counted = own::with_part(&card.body, COUNTERS, &text::counters(story));
+        let renewed = match counted {
+            Some(body) => own::with_part(&body, PICTURES, &text::pictures(story)).unwrap_or(body),
+            // Somebody removed them; the whole block comes back.
+            None => own::with_block(
+                &card.body,
+                &identity,
+                &text::body(story, &identity, &card.body),
+            ),
+        };
+        if renewed == card.body || renewed.len() > text::LIMIT {
+            return Ok(self.did(Action::Bumped, &card));
+        }
+        let edit = Edit {
+            body: Some(renewed),
+            ..Edit::default()
+        };
+        let card = self.board.edit(&(&card).into(), &edit).await?;
+        Ok(self.did(Action::Bumped, &card))
+    }
+
+    /// Says that the fix holds.
+    pub async fn settle(&self, story: &Story<'_>, issue: &Issue) -> Result<Effect, Trouble> {
+        let identity = identity(story);
+        let card = match self.board.look(&issue.into()).await? {
+            Look::Here(card) | Look::Moved(card) => card,
+            Look::Gone => return Ok(Effect::Differs(Observation::Gone)),
+        };
+        if card.state == IssueState::Open {
+            return Ok(Effect::Differs(Observation::Open));
+        }
+        if is_folded(&card) {
+            return self
+                .fold_into(story, &identity, card, Action::Settled)
+                .await;
+        }
+        let closing = card
+            .closed_at
+            .map_or_else(|| card.number.to_string(), |at| at.to_string());
+        self.say(&card, Some(text::settled(story, &identity, &closing)))
+            .await?;
+        Ok(self.did(Action::Settled, &card))
+    }
+
+    /// How an issue is, as far as the tracker knows.
+    pub async fn observe(&self, issue: &Issue) -> Result<Observation, Trouble> {
+        Ok(match self.board.look(&issue.into()).await? {
+            Look::Here(card) if card.state == IssueState::Open => Observation::Open,
+            Look::Here(_) => Observation::Closed,
+            Look::Moved(card) => Observation::Moved {
+                number: card.number,
+                url: card.url,
+            },
+            Look::Gone => Observation::Gone,
+        })
+    }
+
+    /// Shows pictures that the board itself keeps. Whether this works never decides about an issue.
+    pub async fn show_pictures(&self, story: &Story<'_>, issue: &Issue) -> Result<(), Trouble> {
+        let (Look::Here(card) | Look::Moved(card)) = self.board.look(&issue.into()).await? else {
+            return Ok(());
+        };
+        match own::with_part(&card.body, PICTURES, &text::pictures(story)) {
+            Some(body) if body != card.body && body.len() <= text::LIMIT => {
+                let edit = Edit {
+                    body: Some(body),
+                    ..Edit::default()
+                };
+                self.board.edit(&(&card).into(), &edit).await.map(|_| ())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a comment, unless it is there already or nobody wants to hear.
+    async fn say(&self, card: &Card, comment: Option<Comment>) -> Result<(), Trouble> {
+        let Some(comment) = comment else {
+            return Ok(());
+        };
+        if card
+            .labels
+            .iter()
+            .any(|label| QUIET.contains(&label.as_str()))
+        {
+            return Ok(());
+        }
+        let at = card.into();
+        if self.is_said(&at, &comment).await? {
+            return Ok(());
+        }
+        match self.board.comment(&at, &comment.text).await {
+            Err(Trouble::Unknown { why }) => match self.is_said(&at, &comment).await? {
+                true => Ok(()),
+                false => Err(Trouble::Unknown { why }),
+            },
+            other => other,
+        }
+    }
+
+    async fn is_said(&self, at: &At, comment: &Comment) -> Result<bool, Trouble> {
+        let comments = self.board.comments(at).await?;
+        Ok(comments.iter().any(|text| text.contains(&comment.marker)))
+    }
+
+    /// A row in the oldest folded issue that is open and has room, or in a new one.
+    async fn fold(&self, story: &Story<'_>, identity: &Identity) -> Result<Effect, Trouble> {
+        let _alone = self.folding.lock().await;
+        let row = text::row(story, identity, "failing");
+        for card in self.folded().await? {
+            if let Some(body) = text::with_row(&card.body, identity, &row) {
+                return self
+                    .write_row(story, identity, &card, body, &row, Action::Folded)
+                    .await;
+            }
+        }
+        let draft = Draft {
+            title: text::folded_title(story.now),
+            body: text::folded_body(&row),
+            labels: vec![LABEL.to_owned(), service_label(story.service)],
+        };
+        let created = match self.board.create(&draft).await {
+            Ok(card) => card,
+            Err(Trouble::Unknown { why }) => {
+                let there = self.folded().await?;
+                let with_this = there.into_iter().find(|card| card.body.contains(&row));
+                with_this.ok_or(Trouble::Unknown { why })?
+            }
+            Err(trouble) => return Err(trouble),
+        };
+        Ok(self.did(Action::Folded, &created))
+    }
+
+    /// Folded issues that are open, oldest first.
+    async fn folded(&self) -> Result<Vec<Card>, Trouble> {
+        let mut cards = self.board.list(LABEL).await?;
+        cards.retain(|card| card.state == IssueState::Open && is_folded(card));
+        cards.sort_by_key(|card| card.number);
+        Ok(cards)
+    }
+
+    /// Renews the row of a drift that was folded before.
+    async fn fold_into(
+        &self,
+        story: &Story<'_>,
+        identity: &Identity,
+        card: Card,
+        action: Action,
+    ) -> Result<Effect, Trouble> {
+        let _alone = self.folding.lock().await;
+        // Again, now that nobody else of us changes it.
+        let (Look::Here(card) | Look::Moved(card)) = self.board.look(&(&card).into()).await? else {
+            return Ok(Effect::Differs(Observation::Gone));
+        };
+        let state = if action == Action::Settled {
+            "fixed"
+        } else {
+            "failing"
+        };
+        let row = text::row(story, identity, state);
+        let body = text::with_row(&card.body, identity, &row).unwrap_or_else(|| card.body.clone());
+        if action == Action::Reopened {
+            let edit = Edit {
+                body: Some(body),
+                state: Some(IssueState::Open),
+                ..Edit::default()
+            };
+            let was = card.state;
+            let card = self.board.edit(&(&card).into(), &edit).await?;
+            if was == IssueState::Closed {
+                self.say(&card, text::reopened(story, identity)).await?;
+            }
+            return Ok(self.did(action, &card));
+        }
+        self.write_row(story, identity, &card, body, &row, action)
+            .await
+    }
+
+    /// Writes a row and looks whether it is there: another runner may have written its own at the same moment.
+    async fn write_row(
+        &self,
+        story: &Story<'_>,
+        identity: &Identity,
+        card: &Card,
+        body: String,
+        row: &str,
+        action: Action,
+    ) -> Result<Effect, Trouble> {
+        let at = card.into();
+        let mut body = body;
+        // By its label the row is found again.
+        let label = service_label(story.service);
+        let missing: Vec<String> = if card.labels.contains(&label) {
+            Vec::new()
+        } else {
+            vec![label]
+        };
+        for _ in 0..3 {
+            let edit = Edit {
+                body: Some(body),
+                labels: missing.clone(),
+                ..Edit::default()
+            };
+            self.board.edit(&at, &edit).await?;
+            let (Look::Here(card) | Look::Moved(card)) = self.board.look(&at).await? else {
+                return Ok(Effect::Differs(Observation::Gone));
+            };
+            if card.body.contains(row) {
+                return Ok(self.did(action, &card));
+            }
+            match text::with_row(&card.body, identity, row) {
+                Some(again) => body = again,
+                None => break,
+            }
+        }
+        Err(Trouble::Later {
+            why: format!(
+                "the row of {} in issue #{} was overwritten by somebody else again and again",
+                story.drift.step, card.number
+            ),
+            until: None,
+        })
+    }
+
+    fn did(&self, action: Action, card: &Card) -> Effect {
+        Effect::Did(
+            action,
+            Issue {
+                tracker: self.board.name().to_owned(),
+                number: card.number,
+                url: card.url.clone(),
+                state: card.state,
+            },
+        )
+    }
+}
+
+fn identity(story: &Story<'_>) -> Identity {
+    Identity::of(story.service, &story.drift.step_hash)
+}
+
+fn is_folded(card: &Card) -> bool {
+    Identity::folded().is_in(&card.body)
+}
+
+pub fn service_label(service: &Service) -> String {
+    format!("{LABEL}/{service}")
+}
