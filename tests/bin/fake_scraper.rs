@@ -105,8 +105,10 @@ fn write(bytes: &[u8]) -> std::io::Result<()> {
 }
 
 fn flood(bytes: usize) -> std::io::Result<()> {
-    let line = "{\"type\":\"progress\",\"step\":\"signup-form\"}\n";
-    let block = line.repeat(64 * 1024 / line.len());
+    // Long lines: a debug build parses a few million short ones too slowly for a story.
+    let tree = "x".repeat(1_000);
+    let line = format!("{{\"type\":\"progress\",\"step\":\"signup-form\",\"tree\":\"{tree}\"}}\n");
+    let block = line.repeat(64);
     for _ in 0..bytes.div_ceil(block.len()) {
         write(block.as_bytes())?;
     }

@@ -171,6 +171,7 @@ async fn what_is_wrong_with_the_configuration_is_told_with_its_place() {
     machine.run(&["provision"]).await.ended(2);
 
     // Something that nobody can verify is not kept either.
+    machine.scraper("openai", "", &["sleep"]);
     machine.scraper("tiny", "", &[&format!("success:{KEY}")]);
     let answer = machine.run(&["provision", "tiny", "--json"]).await.ended(1);
     assert_eq!(answer.json()["code"], "VERIFICATION_NOT_CONFIGURED");

@@ -267,7 +267,7 @@ async fn a_damaged_entry_costs_itself_alone() {
     let sent: Vec<Value> = backend
         .asked()
         .iter()
-        .flat_map(|request| request.reports())
+        .flat_map(harness::fake_http::Request::reports)
         .collect();
     assert_eq!(sent.len(), 1);
     assert!(!sent[0].to_string().contains("a@b"));

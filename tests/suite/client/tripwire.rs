@@ -139,3 +139,20 @@ async fn a_collector_learns_of_it_and_nobody_waits_for_a_dead_one() {
     assert_eq!(duration.at("tier_used", "scraper"), Some(1.0));
     assert_eq!(duration.unit, "s");
 }
+
+#[tokio::test]
+async fn help_completions_and_the_manual_are_at_hand() {
+    let machine = Machine::new();
+    let help = machine.run(&["provision", "--help"]).await.ended(0).stdout;
+    assert!(
+        help.contains("Exit codes: 0") && help.contains("3 the page has changed"),
+        "{help}"
+    );
+    let bash = machine.run(&["completions", "bash"]).await.ended(0).stdout;
+    assert!(bash.contains("_agentkeys()"), "{bash}");
+    let manual = machine.run(&["man"]).await.ended(0).stdout;
+    assert!(
+        manual.contains(".TH agentkeys") && manual.contains("provision"),
+        "{manual}"
+    );
+}
