@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use reqwest::{Client, Response, redirect};
 
+/// Two libraries that speak TLS must agree on one provider. Idempotent: a host program may have chosen already.
+pub fn choose_tls() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// `within` covers everything from the look-up of the name to the last byte of the answer.
 pub fn client(within: Duration) -> reqwest::Result<Client> {
-    // Idempotent: a host program may have chosen already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    choose_tls();
     Client::builder()
         .redirect(redirect::Policy::none())
         .timeout(within)

@@ -14,6 +14,7 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use serde::{Deserialize, Serialize};
 
 use crate::home::{self, Home};
+use crate::http;
 
 /// The file is begun anew at this size; the one before is kept.
 const FILE_BYTES: u64 = 1024 * 1024;
@@ -86,6 +87,7 @@ pub fn export(endpoint: &str, measurement: &Measurement) -> anyhow::Result<()> {
     else {
         return Ok(());
     };
+    http::choose_tls();
     let exporter = MetricExporter::builder()
         .with_http()
         .with_protocol(Protocol::HttpBinary)

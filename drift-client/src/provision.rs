@@ -150,10 +150,9 @@ impl Provisioner {
         mut on_stage: impl FnMut(Stage<'_>),
         trace: &mut Trace,
     ) -> Ending {
-        let configured = self.configured(service);
-        let (entry, scraper, known_service) = match configured {
+        let (entry, scraper, known_service) = match self.configured(service) {
             Ok(configured) => configured,
-            Err(ending) => return ending,
+            Err((code, why)) => return Ending::failed(code, why),
         };
         let _guard = match Guard::take(&self.settings.home, service) {
             Ok(guard) => guard,
@@ -197,8 +196,8 @@ impl Provisioner {
     fn configured(
         &self,
         service: &Service,
-    ) -> Result<(ScraperEntry, Scraper, Option<ServiceEntry>), Ending> {
-        let wrong = |why: String| Ending::failed(Code::Configuration, why);
+    ) -> Result<(ScraperEntry, Scraper, Option<ServiceEntry>), (Code, String)> {
+        let wrong = |why: String| (Code::Configuration, why);
         let scrapers = Scrapers::read(&self.settings.scrapers)
             .map_err(|problems| wrong(problems.to_string()))?;
         let services =
@@ -208,7 +207,7 @@ impl Provisioner {
                 "{} has no table [scrapers.{service}]",
                 self.settings.scrapers.display()
             );
-            return Err(Ending::failed(Code::ScraperNotConfigured, why));
+            return Err((Code::ScraperNotConfigured, why));
         };
         let scraper = entry
             .scraper(&self.settings.environment, &self.supervisor)

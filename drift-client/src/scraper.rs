@@ -168,7 +168,10 @@ impl<F: FnMut(&Line)> Reader<F> {
                     supervisor::News::Started(group) => running.group = Some(group),
                     supervisor::News::Ended(exit) => {
                         self.exit = Some(exit);
-                        running.group = None;
+                        // A supervisor that was killed has ended nobody.
+                        if exit != Exit::Unknown {
+                            running.group = None;
+                        }
                         until = until.min(tokio::time::Instant::now() + DRAIN);
                     }
                 },
@@ -184,8 +187,7 @@ impl<F: FnMut(&Line)> Reader<F> {
 
     fn take_lines(&mut self, ended: bool) -> Result<(), Broken> {
         loop {
-            let number = self.lines.number();
-            let Some(bytes) = self.lines.next(ended)? else {
+            let Some((number, bytes)) = self.lines.next(ended)? else {
                 return Ok(());
             };
             let line = Line::parse(bytes).map_err(|why| Broken::Malformed { line: number, why });

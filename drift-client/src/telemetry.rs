@@ -72,6 +72,19 @@ pub struct Filed {
     pub note: Option<String>,
 }
 
+/// Why a finding is not a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotAReport {
+    pub state: ReportState,
+    pub note: String,
+}
+
+impl From<NotAReport> for Filed {
+    fn from(reason: NotAReport) -> Self {
+        Self::nowhere(reason.state, reason.note)
+    }
+}
+
 impl Filed {
     fn nowhere(state: ReportState, note: impl Into<Option<String>>) -> Self {
         Self {
@@ -110,11 +123,11 @@ impl Finding {
         }
     }
 
-    /// The payload, with an id of its own. `Err` says what is missing, or why it has to stay here.
-    pub fn report(&self, id: Uuid, tier: Tier) -> Result<Report, Filed> {
-        let missing = |what: &str| {
-            let note = format!("not reported: the tripwire has no {what}");
-            Filed::nowhere(ReportState::Incomplete, note)
+    /// The payload, with an id of its own.
+    pub fn report(&self, id: Uuid, tier: Tier) -> Result<Report, NotAReport> {
+        let missing = |what: &str| NotAReport {
+            state: ReportState::Incomplete,
+            note: format!("not reported: the tripwire has no {what}"),
         };
         let version = match &self.scraper_version {
             Some(version) => version.clone(),
@@ -142,14 +155,14 @@ impl Finding {
         // The backend's own parser, second net included: what it would refuse does not even touch the disk.
         match serde_json::to_vec(&report).map(|bytes| Report::parse(&bytes)) {
             Ok(Ok(report)) => Ok(report),
-            Ok(Err(refusal)) => Err(Filed::nowhere(
-                ReportState::HeldBack,
-                format!(
+            Ok(Err(refusal)) => Err(NotAReport {
+                state: ReportState::HeldBack,
+                note: format!(
                     "not reported: {} {}",
                     refusal.field.unwrap_or("a value"),
                     refusal.rule.unwrap_or("is not fit to be sent")
                 ),
-            )),
+            }),
             Err(_) => Err(missing("payload")),
         }
     }
@@ -239,7 +252,7 @@ impl Telemetry {
         let id = Uuid::now_v7();
         let report = match finding.report(id, self.tier) {
             Ok(report) => report,
-            Err(filed) => return filed,
+            Err(reason) => return reason.into(),
         };
         let picture = finding.picture(self.tier).map(Vec::as_slice);
         match self.queue.push(&report, picture, now) {

@@ -6,19 +6,25 @@
     reason = "a test fails by panicking"
 )]
 
+pub mod agentkeys;
 pub mod database;
+pub mod fake_http;
 pub mod gate;
 pub mod github;
 pub mod http;
 pub mod otlp;
 pub mod postgres;
+pub mod provider;
 pub mod proxy;
 pub mod raw;
 pub mod reports;
 pub mod server;
 pub mod viewer;
 
+pub use agentkeys::Machine;
 pub use database::Db;
+pub use fake_http::{FakeHttp, Reply};
+pub use provider::Provider;
 pub use reports::report;
 pub use server::{Engine, Server};
 

@@ -7,6 +7,7 @@
 )]
 
 mod bad_input;
+mod client;
 mod clock;
 mod crowd;
 mod forgetting;

@@ -145,6 +145,7 @@ fn message(filed: &Filed) -> String {
         (ReportState::Off, None) => {
             "not reported: telemetry is off; AGENTKEYS_TELEMETRY=1 turns it on".to_owned()
         }
+        (ReportState::Off, Some(note)) => format!("not reported: {note}"),
         (_, Some(note)) => note.clone(),
         (_, None) => "not reported".to_owned(),
     }

@@ -11,7 +11,7 @@ use super::{print, print_json, say};
 use crate::config::{Problems, Settings};
 use crate::metrics::{self, Measurement};
 use crate::scraper::Supervisor;
-use crate::telemetry::{Delivery, Dropped, Telemetry, Tier};
+use crate::telemetry::{Delivery, Dropped, Dsn, Telemetry, Tier};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -84,7 +84,7 @@ fn status(telemetry: &Telemetry, json: bool) -> anyhow::Result<ExitCode> {
     let now = Micros::now();
     let status = Status {
         telemetry: telemetry.tier,
-        dsn: telemetry.dsn.as_ref().map(|dsn| dsn.shown()),
+        dsn: telemetry.dsn.as_ref().map(Dsn::shown),
         problem: telemetry.problem(),
         waiting: telemetry.queue.ids().len(),
         sent: state.sent,

@@ -33,18 +33,13 @@ impl Lines {
         &mut self.buffer
     }
 
-    /// The number of the line that `next` will answer, from 1.
-    pub(super) fn number(&self) -> u64 {
-        self.count + 1
-    }
-
     /// Whether the last line had no line feed.
     pub(super) fn is_cut_short(&self) -> bool {
         self.cut_short
     }
 
-    /// The next line that is whole and not blank; at the end also one without a line feed.
-    pub(super) fn next(&mut self, ended: bool) -> Result<Option<&[u8]>, Broken> {
+    /// The next line that is whole and not blank, with its number from 1; at the end also one without a line feed.
+    pub(super) fn next(&mut self, ended: bool) -> Result<Option<(u64, &[u8])>, Broken> {
         loop {
             let found = self.buffer[self.scanned..]
                 .iter()
@@ -71,14 +66,14 @@ impl Lines {
             (self.start, self.scanned) = (next, next);
             self.count += 1;
             if !self.buffer[start..end].trim_ascii().is_empty() {
-                return Ok(Some(&self.buffer[start..end]));
+                return Ok(Some((self.count, &self.buffer[start..end])));
             }
         }
     }
 
     fn too_long(&self) -> Broken {
         Broken::LineTooLong {
-            line: self.number(),
+            line: self.count + 1,
         }
     }
 }
@@ -89,8 +84,8 @@ mod tests {
 
     fn all(lines: &mut Lines, ended: bool) -> Vec<String> {
         let mut out = Vec::new();
-        while let Some(line) = lines.next(ended).unwrap() {
-            out.push(String::from_utf8(line.to_vec()).unwrap());
+        while let Some((number, line)) = lines.next(ended).unwrap() {
+            out.push(format!("{number} {}", std::str::from_utf8(line).unwrap()));
         }
         out
     }
@@ -105,9 +100,9 @@ mod tests {
                 lines.room().extend_from_slice(chunk);
                 out.extend(all(&mut lines, false));
             }
-            assert_eq!(out, ["one", "two"]);
-            assert_eq!((lines.number(), lines.is_cut_short()), (5, false));
-            assert_eq!(all(&mut lines, true), ["three"]);
+            assert_eq!(out, ["1 one", "4 two"]);
+            assert!(!lines.is_cut_short());
+            assert_eq!(all(&mut lines, true), ["5 three"]);
             assert!(lines.is_cut_short());
             assert_eq!(all(&mut lines, true), [] as [&str; 0]);
         }
@@ -119,7 +114,7 @@ mod tests {
         lines.room().extend(std::iter::repeat_n(b'x', LONGEST_LINE));
         assert!(lines.next(false).unwrap().is_none());
         lines.room().push(b'\n');
-        assert_eq!(lines.next(false).unwrap().unwrap().len(), LONGEST_LINE);
+        assert_eq!(lines.next(false).unwrap().unwrap().1.len(), LONGEST_LINE);
 
         lines
             .room()

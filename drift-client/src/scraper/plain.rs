@@ -5,22 +5,27 @@ use tokio::io::AsyncReadExt as _;
 use super::running::Running;
 use super::supervisor::News;
 use super::tail::Tail;
-use super::{DRAIN, Exit, Scraper, is_plain};
-use crate::mask::Mask;
+use super::{DRAIN, Exit, Scraper};
 
-/// What became of such a command. Both texts are the end of what was written, without secrets.
-#[derive(Debug, Default)]
+/// What became of such a command.
+#[derive(Default)]
 pub struct Plain {
     /// None: it did not start, or not end in time.
     pub exit: Option<Exit>,
+    /// The end of what it wrote, as it stands: to be compared with, not to be shown.
     pub stdout: String,
+    /// The end of its log, without secrets.
     pub stderr: String,
 }
 
 impl Scraper {
-    /// Runs to the end or to the deadline, and ends whatever it has started.
-    pub async fn run_plainly(&self) -> Plain {
-        let mut running = match Running::start(self) {
+    /// Runs to the end or to the deadline, and ends whatever it has started. The child sees one more variable, which is no
+    /// secret.
+    pub async fn run_plainly(&self, variable: (&str, &str)) -> Plain {
+        let mut command = self.clone();
+        let (name, value) = variable;
+        command.environment.push((name.to_owned(), value.into()));
+        let mut running = match Running::start(&command) {
             Ok(running) => running,
             Err(why) => {
                 return Plain {
@@ -38,12 +43,10 @@ impl Scraper {
             None => (None, None),
         };
         let stderr = running.finish().await.text();
-        let secrets = self.environment.iter().filter(|(name, _)| !is_plain(name));
-        let mask = Mask::of(secrets.map(|(_, value)| value.clone()));
         Plain {
             exit,
-            stdout: mask.text(&stdout.text()),
-            stderr: mask.text(&failed.unwrap_or(stderr)),
+            stdout: stdout.text(),
+            stderr: self.mask().text(&failed.unwrap_or(stderr)),
         }
     }
 }

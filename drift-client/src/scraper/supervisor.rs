@@ -57,18 +57,19 @@ pub(super) enum News {
 }
 
 /// Our end of the socket.
-pub(super) struct Control(BufReader<tokio::net::UnixStream>, String);
+pub(super) struct Control(BufReader<tokio::net::UnixStream>, Vec<u8>);
 
 impl Control {
     pub(super) fn new(socket: tokio::net::UnixStream) -> Self {
-        Self(BufReader::new(socket), String::new())
+        Self(BufReader::new(socket), Vec::new())
     }
 
     /// Safe to cancel: what was read of a line stays for the next call.
     pub(super) async fn next(&mut self) -> News {
         let Self(socket, line) = self;
-        let read = socket.read_line(line).await;
-        let line = std::mem::take(line);
+        // Not `read_line`, which loses the half that it had when it is cancelled.
+        let read = socket.read_until(b'\n', line).await;
+        let line = String::from_utf8(std::mem::take(line)).unwrap_or_default();
         let told = line.trim_end().split_once(' ');
         let number = |text: &str| text.parse::<i32>().ok();
         let news = match (read, told) {
@@ -122,14 +123,14 @@ fn supervise(program: OsString, arguments: Vec<OsString>) -> std::io::Result<()>
     rustix::stdio::dup2_stderr(&nowhere)?;
     let child = match spawned {
         Ok(child) => child,
-        Err(error) => return writeln!(control, "failed {error}"),
+        Err(error) => return tell(&mut control, &format!("failed {error}")),
     };
     let scraper = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let Some(scraper) = scraper else {
-        return writeln!(control, "failed no process id");
+        return tell(&mut control, "failed no process id");
     };
     // A broken pipe here means that nobody listens any more; the thread below finds out, too.
-    let _ = writeln!(control, "started {}", child.id());
+    let _ = tell(&mut control, &format!("started {}", child.id()));
     let mut ear = control.try_clone()?;
     std::thread::spawn(move || {
         // Nothing is ever sent: this returns when the other side is gone.
@@ -144,15 +145,26 @@ fn supervise(program: OsString, arguments: Vec<OsString>) -> std::io::Result<()>
         status.and_then(WaitStatus::exit_status),
         status.and_then(WaitStatus::terminating_signal),
     ) {
-        (Some(code), _) => writeln!(control, "exit {code}"),
-        (None, Some(signal)) => writeln!(control, "signal {signal}"),
+        (Some(code), _) => tell(&mut control, &format!("exit {code}")),
+        (None, Some(signal)) => tell(&mut control, &format!("signal {signal}")),
         (None, None) => Ok(()),
     }
+}
+
+/// One line, in one piece.
+fn tell(control: &mut UnixStream, line: &str) -> std::io::Result<()> {
+    control.write_all(format!("{line}\n").as_bytes())
 }
 
 /// Kills descendants until there are none. Each round kills at least one direct child, so that waiting for one ends.
 fn end_all(itself: Pid) {
     loop {
+        // Whoever has descendants has a child. Most scrapers leave none, and then this is all.
+        match rustix::process::waitpid(None, WaitOptions::NOHANG) {
+            Ok(None) => {}
+            Ok(Some(_)) => continue,
+            Err(_) => return,
+        }
         let descendants = descendants_of(itself);
         if descendants.is_empty() {
             return;

@@ -7,10 +7,9 @@ use drift_schema::Micros;
 use reqwest::Client;
 use uuid::Uuid;
 
-use super::queue::{Claim, Entry};
+use super::queue::{Entry, NotOurs};
 use super::send::{self, Answer, Verdicts};
 use super::{Dropped, Dsn, Queue, Sent, StateFile, Telemetry};
-use crate::http;
 
 /// Reports in one request.
 const BATCH: usize = 100;
@@ -45,7 +44,7 @@ impl<'a> Delivery<'a> {
             queue: &telemetry.queue,
             state: &telemetry.state,
             dsn,
-            client: http::client(send::PATIENCE).ok()?,
+            client: send::client().ok()?,
             done: Drained::default(),
         })
     }
@@ -53,12 +52,12 @@ impl<'a> Delivery<'a> {
     /// The report for which somebody may be waiting.
     pub async fn first(&mut self, id: Uuid) -> Sent {
         match self.queue.claim(id) {
-            Claim::Ours(entry) => self.send_one(entry).await,
-            Claim::Damaged => {
+            Ok(entry) => self.send_one(entry).await,
+            Err(NotOurs::Damaged) => {
                 self.damaged();
                 Sent::Later
             }
-            Claim::Theirs => Sent::Later,
+            Err(NotOurs::Theirs) => Sent::Later,
         }
     }
 
@@ -85,9 +84,9 @@ impl<'a> Delivery<'a> {
             }
             if seen.insert(id) {
                 match self.queue.claim(id) {
-                    Claim::Ours(entry) => batch.push(entry),
-                    Claim::Damaged => self.damaged(),
-                    Claim::Theirs => {}
+                    Ok(entry) => batch.push(entry),
+                    Err(NotOurs::Damaged) => self.damaged(),
+                    Err(NotOurs::Theirs) => {}
                 }
             }
         }

@@ -38,9 +38,9 @@ pub struct Waiting {
     pub payload: String,
 }
 
-/// What is there when it is looked at.
-pub(super) enum Claim {
-    Ours(Entry),
+/// Why a report is not for this process to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotOurs {
     /// Gone, or in the hands of another process.
     Theirs,
     /// Not a report. It has been removed.
@@ -152,22 +152,22 @@ impl Queue {
     }
 
     /// Takes a report into this process' hands.
-    pub(super) fn claim(&self, id: Uuid) -> Claim {
+    pub(super) fn claim(&self, id: Uuid) -> Result<Entry, NotOurs> {
         let path = self.path(id);
         let opened = File::options().read(true).write(true).open(&path);
         let Ok(mut file) = opened else {
-            return Claim::Theirs;
+            return Err(NotOurs::Theirs);
         };
         let locked = file.try_lock().is_ok();
         // Somebody may have sent and removed it between the opening and the lock.
         let there = file.metadata().is_ok_and(|meta| meta.nlink() > 0);
         if !locked || !there {
-            return Claim::Theirs;
+            return Err(NotOurs::Theirs);
         }
         let mut payload = Vec::new();
         let read = file.read_to_end(&mut payload).is_ok();
         match Report::parse(&payload) {
-            Ok(report) if read && report.report_id == Some(id) => Claim::Ours(Entry {
+            Ok(report) if read && report.report_id == Some(id) => Ok(Entry {
                 report,
                 payload,
                 path,
@@ -175,7 +175,7 @@ impl Queue {
             }),
             _ => {
                 self.remove(id);
-                Claim::Damaged
+                Err(NotOurs::Damaged)
             }
         }
     }

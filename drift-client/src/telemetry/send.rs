@@ -20,6 +20,11 @@ const PICTURE_PATIENCE: Duration = Duration::from_secs(1);
 /// A thousand rejected lines fit.
 const ANSWER_BYTES: usize = 256 * 1024;
 
+/// Its own limit is behind ours, so that ours is the one that is told.
+pub(super) fn client() -> reqwest::Result<Client> {
+    http::client(PATIENCE * 2)
+}
+
 /// What came of a request.
 pub(super) enum Answer<T> {
     Taken(T),
@@ -154,7 +159,7 @@ async fn put(client: &Client, dsn: &Dsn, picture: Vec<u8>, digest: &Digest) -> P
 
 /// Asks whether a step is known to be broken.
 pub async fn ask_known(dsn: &Dsn, service: &Service, step: &Step) -> Result<Known, String> {
-    let client = http::client(PATIENCE).map_err(|error| explain(&error))?;
+    let client = client().map_err(|error| explain(&error))?;
     let url = dsn.url("drift/known");
     let query = format!("{url}?service={service}&step={step}");
     let (status, body) = exchange(client.get(query).bearer_auth(dsn.key())).await?;
@@ -208,6 +213,11 @@ impl No {
 type Exchanged = (Result<StatusCode, No>, Vec<u8>);
 
 async fn exchange(request: RequestBuilder) -> Result<Exchanged, String> {
+    let within = tokio::time::timeout(PATIENCE, ask(request)).await;
+    within.unwrap_or_else(|_| Err("no answer in time".to_owned()))
+}
+
+async fn ask(request: RequestBuilder) -> Result<Exchanged, String> {
     let answer = request.send().await.map_err(|error| explain(&error))?;
     let status = answer.status();
     let verdict = if status.is_success() && !is_html(&answer) {

@@ -54,9 +54,9 @@ fn of_an_address_only_the_host_is_left() {
 fn what_looks_secret_stays_here() {
     let mut finding = finding();
     finding.step = Step::parse("sk-or-v1-8d5f6b0e1c9a7f3e2d4b6a8c0e1f3d5b").unwrap();
-    let filed = finding.report(Uuid::now_v7(), Tier::Reports).unwrap_err();
-    assert_eq!(filed.state, ReportState::HeldBack);
-    assert!(!filed.note.unwrap().contains("sk-or"));
+    let reason = finding.report(Uuid::now_v7(), Tier::Reports).unwrap_err();
+    assert_eq!(reason.state, ReportState::HeldBack);
+    assert!(!reason.note.contains("sk-or"));
 }
 
 #[test]
@@ -66,8 +66,8 @@ fn without_a_digest_or_a_host_there_is_nothing_to_report() {
     let mut no_host = finding();
     no_host.url_host = None;
     for finding in [no_digest, no_host] {
-        let filed = finding.report(Uuid::now_v7(), Tier::Reports).unwrap_err();
-        assert_eq!(filed.state, ReportState::Incomplete);
+        let reason = finding.report(Uuid::now_v7(), Tier::Reports).unwrap_err();
+        assert_eq!(reason.state, ReportState::Incomplete);
     }
 }
 

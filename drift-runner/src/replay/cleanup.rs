@@ -24,15 +24,12 @@ pub async fn clean_up(stage: &Stage, entry: &Entry, leftovers: &[Leftover]) -> V
     let mut pauses = PAUSES.iter();
     loop {
         match entry.with_command(command, &stage.environment, &stage.supervisor) {
-            Ok(mut cleanup) => {
+            Ok(cleanup) => {
                 let lines: String = open
                     .iter()
                     .map(|left| format!("{} {}\n", left.kind, left.id))
                     .collect();
-                cleanup
-                    .environment
-                    .push(("DRIFT_LEFTOVERS".to_owned(), lines.into()));
-                let run = cleanup.run_plainly().await;
+                let run = cleanup.run_plainly(("DRIFT_LEFTOVERS", &lines)).await;
                 let all = run.exit == Some(Exit::Code(0));
                 let said = |left: &Leftover| {
                     run.stdout

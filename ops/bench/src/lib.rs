@@ -26,7 +26,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::options::{Common, What};
 use crate::report::{Findings, Table};
-use crate::runs::{batch, flat, ingest, log, size};
+use crate::runs::{batch, client, flat, ingest, log, size};
 
 /// What was found, and none where there is nothing to print: a server that has ended, a seeded store, or another
 /// process that did the work and has printed it.
@@ -42,6 +42,12 @@ pub fn run(what: What) -> Result<Option<Findings>> {
         What::TxServer { listen, url, pool } => servers
             .block_on(stand_in::transaction_per_request(&listen, &url, pool))
             .map(|()| None),
+        What::Client(args) => Ok(Some(Findings {
+            machine: process::machine(&args.directory()?),
+            tables: client::run(&args)?,
+            as_json: args.json,
+        })),
+        What::Flood { mebibytes } => client::write_flood(mebibytes).map(|()| None),
         What::Seed { url, size } => {
             let (events, batches) = size.or(1_000_000);
             runtime

@@ -64,6 +64,11 @@ pub enum What {
         #[arg(long, default_value_t = 10_000)]
         crowd: usize,
     },
+    /// What agentkeys costs its caller: a flood, one tripwire, an unreachable backend
+    Client(ClientArgs),
+    /// A scraper that writes so many MiB of progress (started by `client`)
+    #[command(hide = true)]
+    Flood { mebibytes: u64 },
     /// Fills the store behind --url with a valid log and stops
     Seed {
         /// Of a migrated, empty store
@@ -88,6 +93,40 @@ pub enum What {
         #[arg(long)]
         pool: u32,
     },
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ClientArgs {
+    /// Size of the flood
+    #[arg(long, default_value_t = 2_000)]
+    pub mebibytes: u64,
+    /// How often each command runs (a quarter of it where a scraper works for half a second)
+    #[arg(long, default_value_t = 40)]
+    pub rounds: usize,
+    /// The agentkeys to measure [default: the one beside this program]
+    #[arg(long)]
+    pub agentkeys: Option<PathBuf>,
+    /// Where homes lie; must be on a real disk [default: the target directory]
+    #[arg(long)]
+    pub dir: Option<PathBuf>,
+    /// Print JSON instead of tables
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl ClientArgs {
+    pub fn program(&self) -> Result<PathBuf> {
+        match &self.agentkeys {
+            Some(path) => Ok(path
+                .canonicalize()
+                .with_context(|| format!("no {}", path.display()))?),
+            None => built("drift-client", "agentkeys"),
+        }
+    }
+
+    pub fn directory(&self) -> Result<PathBuf> {
+        bench_directory(self.dir.as_ref())
+    }
 }
 
 #[derive(Debug, Clone, Args)]
@@ -176,16 +215,7 @@ impl Common {
 
     /// A directory on the disk that is to be measured.
     pub fn directory(&self) -> Result<PathBuf> {
-        let directory = match &self.dir {
-            Some(directory) => directory.clone(),
-            None => programs()?
-                .parent()
-                .context("no target directory")?
-                .join("bench"),
-        };
-        std::fs::create_dir_all(&directory)
-            .with_context(|| format!("cannot create {}", directory.display()))?;
-        Ok(directory.canonicalize()?)
+        bench_directory(self.dir.as_ref())
     }
 }
 
@@ -194,6 +224,19 @@ impl Size {
         let events = self.events.unwrap_or(default);
         (events, self.batches.unwrap_or((events / 10).max(1)))
     }
+}
+
+fn bench_directory(given: Option<&PathBuf>) -> Result<PathBuf> {
+    let directory = match given {
+        Some(directory) => directory.clone(),
+        None => programs()?
+            .parent()
+            .context("no target directory")?
+            .join("bench"),
+    };
+    std::fs::create_dir_all(&directory)
+        .with_context(|| format!("cannot create {}", directory.display()))?;
+    Ok(directory.canonicalize()?)
 }
 
 /// Where cargo put this program and its siblings.

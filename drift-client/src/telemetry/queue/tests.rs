@@ -67,16 +67,16 @@ fn a_report_is_in_one_pair_of_hands() {
     let report = report_at(NOW, 1);
     let id = report.report_id.unwrap();
     push(&queue, &report);
-    let Claim::Ours(entry) = queue.claim(id) else {
+    let Ok(entry) = queue.claim(id) else {
         panic!("not ours")
     };
-    assert!(matches!(queue.claim(id), Claim::Theirs));
+    assert!(matches!(queue.claim(id), Err(NotOurs::Theirs)));
     drop(entry);
-    let Claim::Ours(entry) = queue.claim(id) else {
+    let Ok(entry) = queue.claim(id) else {
         panic!("not given back")
     };
     entry.remove();
-    assert!(matches!(queue.claim(id), Claim::Theirs));
+    assert!(matches!(queue.claim(id), Err(NotOurs::Theirs)));
     assert!(queue.is_empty());
 }
 
@@ -104,7 +104,7 @@ fn a_torn_or_edited_file_costs_its_own_report() {
     for report in [&torn, &edited, &swapped] {
         assert!(matches!(
             queue.claim(report.report_id.unwrap()),
-            Claim::Damaged
+            Err(NotOurs::Damaged)
         ));
     }
     assert_eq!(queue.ids(), [whole.report_id.unwrap()]);
@@ -117,13 +117,13 @@ fn a_picture_waits_with_its_report_and_can_be_given_up() {
     report.screenshot_ref = Digest::parse(&"1".repeat(64)).ok();
     let id = report.report_id.unwrap();
     queue.push(&report, Some(b"png"), now()).unwrap();
-    let Claim::Ours(mut entry) = queue.claim(id) else {
+    let Ok(mut entry) = queue.claim(id) else {
         panic!("not ours")
     };
     assert_eq!(entry.picture().unwrap(), b"png");
     entry.give_up_picture().unwrap();
     drop(entry);
-    let Claim::Ours(entry) = queue.claim(id) else {
+    let Ok(entry) = queue.claim(id) else {
         panic!("damaged")
     };
     assert!(entry.picture().is_none() && entry.report.screenshot_ref.is_none());
