@@ -5,6 +5,12 @@
 
 pub mod api;
 pub mod changes;
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod doctor;
+mod log;
 pub mod replay;
+pub mod tick;
 pub mod tracker;
 pub mod verdict;

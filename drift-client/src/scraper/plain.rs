@@ -82,7 +82,10 @@ async fn read(running: &mut Running, stdout: &mut Tail) -> Result<Exit, String> 
                 News::Started(group) => running.group = Some(group),
                 News::Ended(ended) => {
                     exit = Some(ended);
-                    running.group = None;
+                    // A supervisor that was killed has ended nobody.
+                    if ended != Exit::Unknown {
+                        running.group = None;
+                    }
                     drained = tokio::time::Instant::now() + DRAIN;
                 }
             },
