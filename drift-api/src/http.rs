@@ -12,6 +12,7 @@ mod health;
 mod known;
 mod query;
 mod reports;
+mod runs;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,7 +82,7 @@ where
 }
 
 /// All of them but the pages around `/docs`. A test holds the description in `docs` against this.
-fn resources() -> [Resource; 9] {
+fn resources() -> [Resource; 18] {
     [
         resource(Method::POST, "/drift/report", reports::create),
         resource(Method::POST, "/drift/reports", reports::create_many),
@@ -89,6 +90,15 @@ fn resources() -> [Resource; 9] {
         resource(Method::GET, "/drift/fresh", fresh::list),
         resource(Method::GET, "/drift/batches", batches::list),
         resource(Method::GET, "/drift/events", events::list),
+        resource(Method::GET, "/drift/runs/work", runs::work),
+        resource(Method::POST, "/drift/runs", runs::claim),
+        resource(Method::POST, "/drift/runs/{run}/heartbeat", runs::heartbeat),
+        resource(Method::POST, "/drift/runs/{run}/passed", runs::passed),
+        resource(Method::POST, "/drift/runs/{run}/left", runs::left),
+        resource(Method::POST, "/drift/runs/{run}/judged", runs::judged),
+        resource(Method::POST, "/drift/runs/{run}/done", runs::done),
+        resource(Method::POST, "/drift/runs/{run}/finish", runs::finish),
+        resource(Method::POST, "/drift/issues/observed", runs::observed),
         resource(Method::GET, "/healthz", health::alive),
         resource(Method::GET, "/readyz", health::ready),
         resource(Method::GET, "/metrics", health::metrics),
@@ -106,6 +116,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         config.service(web::resource(path).route(route).default_service(others));
     }
     config
+        // A path that does not read names nothing.
+        .app_data(web::PathConfig::default().error_handler(|_, _| ApiError::from(Code::NotFound).into()))
         .configure(docs::pages)
         .default_service(web::to(not_found));
 }

@@ -9,6 +9,7 @@ mod first_start;
 mod http;
 mod ingest;
 mod keys;
+pub mod lifecycle;
 mod readiness;
 pub mod startup;
 pub mod store;

@@ -30,6 +30,8 @@ use crate::readiness::Readiness;
 use crate::store::{Store, StoreError};
 use crate::telemetry::{Telemetry, causes, request};
 
+const FACTS_EVERY: Duration = Duration::from_secs(30);
+const FACTS_AT_ONCE: i64 = 20_000;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A server that listens already.
@@ -121,6 +123,7 @@ impl Application {
             Ok(()) => {
                 tasks.spawn(state.keyring.clone().keep_fresh(stop.clone()));
                 tasks.spawn(retain_daily(store.clone(), settings.clone(), stop.clone()));
+                tasks.spawn(count_facts_now_and_then(store.clone(), stop.clone()));
                 tokio::select! {
                     done = &mut serving => done.context("the server ended by itself"),
                     () = &mut stopped => Ok(()),
@@ -250,6 +253,19 @@ async fn prepare(
     }
     first_start::introduce(settings, address, store).await?;
     state.keyring.refresh().await
+}
+
+/// Keeps what was reported counted, at a pace that ingest does not notice. Several processes may do so at once.
+async fn count_facts_now_and_then(store: Store, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(FACTS_EVERY) => {}
+        }
+        if let Err(error) = store.count_all_facts(FACTS_AT_ONCE).await {
+            tracing::debug!(error = %causes(&error), "could not count what was reported");
+        }
+    }
 }
 
 /// Applies the retention a while after the start and then daily. Several processes may do so at once: what one has

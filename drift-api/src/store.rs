@@ -5,6 +5,7 @@
 
 mod bulk;
 mod erase;
+mod facts;
 mod keys;
 mod log;
 mod projection;
@@ -12,7 +13,10 @@ mod queries;
 mod rebuild;
 mod replay;
 mod reports;
+mod runs;
 mod session;
+mod shadows;
+mod standing;
 mod tally;
 mod transfer;
 mod verify;
@@ -30,6 +34,7 @@ pub use keys::{KeyRow, NewKey};
 pub use queries::BatchCursor;
 pub use rebuild::Rebuilt;
 pub use reports::{Incoming, Outcome, Stored};
+pub use runs::Decided;
 pub use transfer::Imported;
 pub use verify::Verified;
 
@@ -130,7 +135,7 @@ impl From<sqlx::Error> for StoreError {
 #[derive(Clone)]
 pub struct Store {
     db: Database,
-    heads: log::Heads,
+    ends: standing::Ends,
 }
 
 impl Store {
@@ -150,7 +155,7 @@ impl Store {
         }
         Ok(Self {
             db: Database::open(url)?,
-            heads: log::Heads::default(),
+            ends: standing::Ends::default(),
         })
     }
 

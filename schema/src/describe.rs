@@ -5,7 +5,7 @@ mod typescript;
 
 use schemars::{Schema, schema_for};
 
-use crate::{answer, problem, report, scraper};
+use crate::{answer, problem, report, run, scraper};
 pub use typescript::scraper_types;
 
 /// File name and schema of every document that crosses the wire.
@@ -18,6 +18,12 @@ pub fn json_schemas() -> Vec<(&'static str, Schema)> {
         ("fresh", schema_for!(answer::Fresh)),
         ("batches", schema_for!(answer::Batches)),
         ("events", schema_for!(answer::Events)),
+        ("work", schema_for!(run::Work)),
+        ("claim", schema_for!(run::Claim)),
+        ("claimed", schema_for!(run::Claimed)),
+        ("judged", schema_for!(run::Judged)),
+        ("done", schema_for!(run::Done)),
+        ("finish", schema_for!(run::Finish)),
         ("problem", schema_for!(problem::Problem)),
         ("scraper", schema_for!(scraper::Line)),
     ]

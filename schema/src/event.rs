@@ -3,6 +3,8 @@
 //!
 //! A change of an event is a new version: add its golden file, and lift the older payload in `decode`.
 
+mod lifecycle;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -10,6 +12,7 @@ use uuid::Uuid;
 use crate::report::{Report, Tripwire, TripwireKind};
 use crate::time::{Day, Micros};
 use crate::words::{Digest, Host, Scope, ScraperVersion, Service, Step};
+pub use lifecycle::*;
 
 /// Something that happened, in the newest version of its payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +22,19 @@ pub enum Event {
     BatchesExpired(BatchesExpired),
     KeyCreated(KeyCreated),
     KeyRevoked(KeyRevoked),
+    RunClaimed(RunClaimed),
+    RunExpired(RunExpired),
+    RunFinished(RunFinished),
+    StepPassed(StepPassed),
+    ResourceLeft(ResourceLeft),
+    DriftJudged(DriftJudged),
+    FixVerified(FixVerified),
+    IssueRequested(IssueRequested),
+    IssueWritten(IssueWritten),
+    IssueChanged(IssueChanged),
+    ReplaysPaused(ReplaysPaused),
+    ReplaysResumed(ReplaysResumed),
+    ArtifactStored(ArtifactStored),
 }
 
 /// A tripwire report passed the door. Its `report_id` stands beside the payload, where the log keeps it unique.
@@ -219,6 +235,19 @@ kinds! {
     BatchesExpired = "batches-expired", 1;
     KeyCreated = "key-created", 1;
     KeyRevoked = "key-revoked", 1;
+    RunClaimed = "run-claimed", 1;
+    RunExpired = "run-expired", 1;
+    RunFinished = "run-finished", 1;
+    StepPassed = "step-passed", 1;
+    ResourceLeft = "resource-left", 1;
+    DriftJudged = "drift-judged", 1;
+    FixVerified = "fix-verified", 1;
+    IssueRequested = "issue-requested", 1;
+    IssueWritten = "issue-written", 1;
+    IssueChanged = "issue-changed", 1;
+    ReplaysPaused = "replays-paused", 1;
+    ReplaysResumed = "replays-resumed", 1;
+    ArtifactStored = "artifact-stored", 1;
 }
 
 fn read<T: DeserializeOwned>(kind: &str, version: i32, payload: &str) -> Result<T, DecodeError> {

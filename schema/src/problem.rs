@@ -43,6 +43,10 @@ codes! {
     RequestTimeout = "request_timeout", 408, "The body did not arrive in time";
     /// The same report_id was sent before with other content.
     ReportConflict = "report_conflict", 409, "This report_id was used for another report";
+    /// The lease ran out, and another runner has the work.
+    LeaseLost = "lease_lost", 409, "This run does not hold the lease";
+    /// The run said otherwise before, or nobody asked for this.
+    RunConflict = "run_conflict", 409, "That does not fit what this run is at";
     BodyTooLarge = "body_too_large", 413, "The body is over the limit";
     TooManyLines = "too_many_lines", 413, "The body has more lines than one request may have";
     UnsupportedMediaType = "unsupported_media_type", 415, "The Content-Type is not one that this resource reads";
@@ -53,6 +57,7 @@ codes! {
     InvalidField = "invalid_field", 422, "A field does not have its form";
     /// The value looks like a secret, an address, a phone number or an id.
     PiiSuspected = "pii_suspected", 422, "A value looks personal or secret and was not stored";
+    InvalidBody = "invalid_body", 422, "The body does not have the form that this resource reads";
     RateLimited = "rate_limited", 429, "This key sends faster than it may";
     Internal = "internal", 500, "Something went wrong on our side";
     /// The queue is full; nothing was stored.

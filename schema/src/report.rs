@@ -32,6 +32,14 @@ impl TripwireKind {
             _ => Err(NotA("one of selector-missing, unexpected-nav, timeout")),
         }
     }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SelectorMissing => "selector-missing",
+            Self::UnexpectedNav => "unexpected-nav",
+            Self::Timeout => "timeout",
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

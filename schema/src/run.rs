@@ -24,15 +24,14 @@ messages! {
     pub struct Work {
         pub as_of: Micros,
         pub services: Vec<ServiceWork>,
-        /// Issues whose state at the tracker is to be asked for again, since webhooks get lost. Not more than once a day
-        /// unless there is other work.
+        /// Issues that somebody may close or reopen: the tracker is to be asked how they are, since webhooks get lost.
         pub ask: Vec<IssueToAsk>,
     }
 
     pub struct ServiceWork {
         pub service: Service,
         pub drifts: Vec<DriftWork>,
-        /// Why nothing of it would be handed out now, or no replay.
+        /// Why nothing of it would be handed out now, or no replay. The budget is the runner's to know.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub withheld: Option<Withheld>,
         pub budget: Spent,
@@ -73,6 +72,8 @@ messages! {
         Budget,
         /// The last replay was too short a time ago.
         Cooldown,
+        /// The runner knows no scraper for it.
+        NoScraper,
         /// The last run failed for reasons of its own; the next try waits a little longer each time.
         Backoff,
     }
@@ -242,11 +243,9 @@ messages! {
         pub issue: Issue,
     }
 
-    /// Sent with every call about a run.
     #[derive(Copy)]
-    #[serde(deny_unknown_fields)]
-    pub struct Holding {
-        pub token: i64,
+    pub struct Leased {
+        pub leased_until: Micros,
     }
 
     #[serde(deny_unknown_fields)]

@@ -23,6 +23,11 @@ impl Micros {
         Self(self.0.saturating_sub(seconds.saturating_mul(1_000_000)))
     }
 
+    /// This moment moved into the future.
+    pub fn plus_seconds(self, seconds: i64) -> Self {
+        Self(self.0.saturating_add(seconds.saturating_mul(1_000_000)))
+    }
+
     fn datetime(self) -> DateTime<Utc> {
         DateTime::from_timestamp_micros(self.0).unwrap_or(if self.0 < 0 {
             DateTime::<Utc>::MIN_UTC

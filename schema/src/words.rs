@@ -148,6 +148,33 @@ impl Step {
     }
 }
 
+impl ScraperVersion {
+    /// As semver orders them; what follows a `+` does not count.
+    pub fn is_older_than(&self, other: &Self) -> bool {
+        self.parsed().cmp_precedence(&other.parsed()).is_lt()
+    }
+
+    /// The smallest release that is newer than this.
+    pub fn next_release(&self) -> Self {
+        let semver::Version {
+            major,
+            minor,
+            mut patch,
+            pre,
+            ..
+        } = self.parsed();
+        if pre.is_empty() {
+            patch = patch.saturating_add(1);
+        }
+        Self(semver::Version::new(major, minor, patch).to_string())
+    }
+
+    fn parsed(&self) -> semver::Version {
+        // It is one: `parse` looked.
+        semver::Version::parse(&self.0).unwrap_or(semver::Version::new(0, 0, 0))
+    }
+}
+
 impl Workspace {
     /// The workspace of a fresh installation.
     pub fn default_one() -> Self {

@@ -18,6 +18,7 @@ pub mod provider;
 pub mod proxy;
 pub mod raw;
 pub mod reports;
+pub mod runner;
 pub mod server;
 pub mod viewer;
 

@@ -77,7 +77,8 @@ async fn the_openapi_document_is_current_and_the_one_that_is_served() {
     for (path, operations) in served["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
             let method = method.to_uppercase().parse().unwrap();
-            let request = server.client.request(method, server.url(path));
+            let path = path.replace("{run}", "01a1fe0f-cec9-7253-99ea-7b3bfbf1b9eb");
+            let request = server.client.request(method, server.url(&path));
             let status = request.send().await.unwrap().status().as_u16();
             let locked = operation.get("security").is_some();
             assert_eq!(status, if locked { 401 } else { 200 }, "{path}");

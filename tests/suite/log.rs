@@ -167,11 +167,11 @@ on_both! {
         let end = Db::open(&site).await.number("SELECT position FROM event_heads").await;
         let clean: Value = serde_json::from_str(&site.ok(&["verify", "--json"]).await).unwrap();
         let expected = json!({"clean": true, "workspaces": [
-            {"workspace": "default", "events": end, "erased": 0, "differing_batches": 0, "differing_keys": 0},
+            {"workspace": "default", "events": end, "erased": 0, "differing_batches": 0, "differing_keys": 0, "differing_lifecycle": 0},
         ]});
         assert_eq!(clean, expected);
         let text = site.ok(&["verify"]).await;
-        assert_eq!(text, format!("default: {end} events (0 erased), chain whole, 0 batches and 0 keys differ from the log\nclean\n"));
+        assert_eq!(text, format!("default: {end} events (0 erased), chain whole, 0 batches, 0 keys and 0 rows about drifts and runs differ from the log\nclean\n"));
 
         let mut db = Db::open(&site).await;
         db.disarm().await;

@@ -23,6 +23,7 @@ mod many_processes;
 mod migrations;
 mod model;
 mod queries;
+mod runs;
 mod tables;
 mod telemetry;
 mod throwaway_postgres;

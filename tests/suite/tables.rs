@@ -25,6 +25,14 @@ async fn tables(site: &Site) -> Vec<String> {
         )
         .await;
     rows.extend(keys);
+    let lives = db
+        .texts(
+            "SELECT workspace || ' ' || service || ' ' || step || ' ' || stage || ' ' || CAST(pending AS TEXT) || ' ' || state AS row FROM drifts
+            UNION ALL SELECT workspace || ' ' || service || ' ' || state FROM services
+            UNION ALL SELECT workspace || ' ' || service || ' ' || CAST(token AS TEXT) || ' ' || state FROM runs ORDER BY 1",
+        )
+        .await;
+    rows.extend(lives);
     rows
 }
 

@@ -46,9 +46,10 @@ pub(super) async fn verify(store: &Store, json: bool) -> anyhow::Result<Done> {
         for one in &verified {
             let what = match &one.broken {
                 None => format!(
-                    "chain whole, {} batches and {} keys differ from the log",
+                    "chain whole, {} batches, {} keys and {} rows about drifts and runs differ from the log",
                     one.differing_batches.unwrap_or(0),
-                    one.differing_keys.unwrap_or(0)
+                    one.differing_keys.unwrap_or(0),
+                    one.differing_lifecycle.unwrap_or(0)
                 ),
                 Some(broken) => format!("chain broken at {}: {}", broken.position, broken.what),
             };
@@ -70,8 +71,8 @@ pub(super) async fn rebuild(store: &Store, json: bool) -> anyhow::Result<Done> {
     }
     for one in &rebuilt {
         let line = format!(
-            "{}: {} events read, {} batches and {} keys mended\n",
-            one.workspace, one.events, one.mended_batches, one.mended_keys
+            "{}: {} events read, {} batches, {} keys and {} rows about drifts and runs mended\n",
+            one.workspace, one.events, one.mended_batches, one.mended_keys, one.mended_lifecycle
         );
         print(&line)?;
     }

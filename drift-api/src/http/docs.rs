@@ -13,13 +13,14 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::{batches, events, fresh, health, known, reports};
+use super::{batches, events, fresh, health, known, reports, runs};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Drift tracker", description = "Reports of pages that changed shape under a scraper."),
     paths(
         reports::create, reports::create_many, known::show, fresh::list, batches::list, events::list,
+        runs::work, runs::claim, runs::heartbeat, runs::passed, runs::left, runs::judged, runs::done, runs::finish, runs::observed,
         health::alive, health::ready, health::metrics
     ),
     modifiers(&Keys, &Refusals),

@@ -87,11 +87,14 @@ async fn create_one(
         day,
         count,
     };
+    let known_issue = state
+        .store
+        .known_issue(&key.workspace, &batch.service, &batch.step);
     Ok(HttpResponse::Accepted().json(Accepted {
         report_id,
         duplicate,
         batch,
-        known_issue: None,
+        known_issue,
     }))
 }
 

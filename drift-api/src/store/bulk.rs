@@ -31,6 +31,16 @@ pub(super) struct Flush<'a> {
     pub(super) rows: &'a [NewRow<'a>],
     /// Sorted by batch.
     pub(super) tallies: Vec<Tally<'a>>,
+    /// No batch becomes fresh by this that was not.
+    pub(super) news: News,
+}
+
+/// Whether counting may make a batch fresh. On SQLite it is cheaper to say when it may not: a statement that names the
+/// column rewrites its index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News {
+    Perhaps,
+    None,
 }
 
 pub(super) enum Flushed {
@@ -61,12 +71,17 @@ impl Flushed {
 /// The conflict clause of counting, the same for both.
 macro_rules! count_up {
     () => {
+        concat!(
+            crate::store::bulk::count_up!(no news),
+            ", fresh = batches.fresh OR excluded.fresh"
+        )
+    };
+    (no news) => {
         " ON CONFLICT (workspace, day, service, step) DO UPDATE SET
             count = batches.count + excluded.count,
             first_seen = CASE WHEN excluded.first_seen < batches.first_seen THEN excluded.first_seen ELSE batches.first_seen END,
             last_seen = CASE WHEN excluded.last_seen > batches.last_seen THEN excluded.last_seen ELSE batches.last_seen END,
             last_position = excluded.last_position,
-            fresh = TRUE,
             screenshot_ref = COALESCE(excluded.screenshot_ref, batches.screenshot_ref)"
     };
 }

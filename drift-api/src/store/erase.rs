@@ -6,9 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use drift_schema::event::{BatchesExpired, Erasure, ReportsErased, Residue};
+use drift_schema::event::{BatchesExpired, Erasure, ReportReceived, ReportsErased, Residue};
 use drift_schema::{Day, Event, Micros, Service, Step, Workspace};
 
+use super::facts::Changes;
 use super::log::StoredRow;
 use super::session::Session;
 use super::{Result, Store};
@@ -19,6 +20,24 @@ struct BatchKey {
     day: Day,
     service: Service,
     step: Step,
+}
+
+/// A report that is about to lose its payload.
+struct Doomed {
+    position: i64,
+    payload: String,
+    day: Day,
+    report: ReportReceived,
+}
+
+impl Doomed {
+    fn batch(&self) -> BatchKey {
+        BatchKey {
+            day: self.day,
+            service: self.report.service.clone(),
+            step: self.report.step.clone(),
+        }
+    }
 }
 
 /// How long what is kept. None is for ever.
@@ -116,12 +135,12 @@ impl Store {
                         Erasure::Age { .. } | Erasure::Count { .. } => true,
                     };
                 if named {
-                    let batch = BatchKey {
+                    page.push(Doomed {
+                        position: row.position,
+                        payload: row.payload.unwrap_or_default(),
                         day: row.at.day(),
-                        service: report.service,
-                        step: report.step,
-                    };
-                    page.push((row.position, row.payload.unwrap_or_default(), batch));
+                        report,
+                    });
                 }
             }
             if !page.is_empty() {
@@ -144,22 +163,25 @@ impl Store {
         &self,
         workspace: &Workspace,
         what: &Erasure,
-        page: &[(i64, String, BatchKey)],
+        page: &[Doomed],
         now: Micros,
         erased: &mut Erased,
     ) -> Result<()> {
         let mut session = self.db.write().await?;
         let mut head = session.lock_head(workspace).await?;
         let (mut reports, mut batches) = (0, 0);
-        for (position, payload, _) in page {
-            let hash = drift_schema::chain::payload_hash(payload);
-            reports += session
-                .run(
-                    ERASE,
-                    [workspace.as_str().into(), (*position).into(), hash.into()],
-                )
-                .await?;
+        let counted = session.lock_facts(workspace).await?;
+        let mut facts = Changes::default();
+        for one in page {
+            let hash = drift_schema::chain::payload_hash(&one.payload);
+            let params = [workspace.as_str().into(), one.position.into(), hash.into()];
+            let erased = session.run(ERASE, params).await?;
+            if erased > 0 && one.position <= counted {
+                facts.add(one.day, &one.report, -1);
+            }
+            reports += erased;
         }
+        session.change_facts(workspace, &facts).await?;
         let mut residue = Vec::new();
         if let Erasure::Service { service } = what {
             let params = [workspace.as_str().into(), service.as_str().into()];
@@ -170,8 +192,8 @@ impl Store {
                 .unwrap_or(0)
                 .unsigned_abs();
         } else {
-            let touched: BTreeSet<&BatchKey> = page.iter().map(|(_, _, batch)| batch).collect();
-            for batch in touched {
+            let touched: BTreeSet<BatchKey> = page.iter().map(Doomed::batch).collect();
+            for batch in &touched {
                 residue.extend(session.residue(workspace, batch).await?);
             }
         }

@@ -1,9 +1,6 @@
 //! Appending to the log. The head row of a workspace is the lock that makes its positions free of gaps and ordered
 //! by commit: whoever holds it is the only writer, so a reader that has seen position n never finds n - 1 later.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use drift_schema::chain::{self, Covered, Link};
 use drift_schema::{Event, Micros, Recorded, Workspace};
 use uuid::Uuid;
@@ -16,32 +13,17 @@ use super::{Result, StoreError};
 pub(super) struct Head {
     pub(super) position: i64,
     pub(super) hash: Link,
+    /// Position of the last event that was not a report.
+    pub(super) lifecycle_at: i64,
 }
 
 const HEAD_FOR_UPDATE: &str =
-    "SELECT position, hash FROM event_heads WHERE workspace = $1 FOR UPDATE";
+    "SELECT position, hash, lifecycle_at FROM event_heads WHERE workspace = $1 FOR UPDATE";
 /// SQLite's transactions that write are alone anyway.
-const HEAD: &str = "SELECT position, hash FROM event_heads WHERE workspace = $1";
+const HEAD: &str = "SELECT position, hash, lifecycle_at FROM event_heads WHERE workspace = $1";
 const NEW_HEAD: &str = "INSERT INTO event_heads (workspace, position, hash) VALUES ($1, 0, $2) ON CONFLICT (workspace) DO NOTHING";
-const MOVE_HEAD: &str = "UPDATE event_heads SET position = $2, hash = $3 WHERE workspace = $1";
-
-/// Where our last flush left the logs of the workspaces. A guess: other processes write too.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Heads(Arc<Mutex<HashMap<Workspace, Head>>>);
-
-impl Heads {
-    pub(super) fn get(&self, workspace: &Workspace) -> Option<Head> {
-        self.lock().get(workspace).copied()
-    }
-
-    pub(super) fn set(&self, workspace: &Workspace, head: Head) {
-        self.lock().insert(workspace.clone(), head);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Workspace, Head>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+const MOVE_HEAD: &str =
+    "UPDATE event_heads SET position = $2, hash = $3, lifecycle_at = $4 WHERE workspace = $1";
 
 /// An event in its stored form, before it has a place in the log.
 pub(super) struct Sealed<'a> {
@@ -53,6 +35,22 @@ pub(super) struct Sealed<'a> {
 }
 
 impl Head {
+    pub(super) fn of_nothing(workspace: &Workspace) -> Self {
+        Self {
+            position: 0,
+            hash: chain::genesis(workspace),
+            lifecycle_at: 0,
+        }
+    }
+
+    fn read(row: &Row) -> Result<Self> {
+        Ok(Self {
+            position: row.get(0)?,
+            hash: row.link(1)?,
+            lifecycle_at: row.get(2)?,
+        })
+    }
+
     /// Gives the next place to an event and moves on to it.
     pub(super) fn take<'a>(&mut self, event: Sealed<'a>, at: Micros) -> NewRow<'a> {
         let Sealed {
@@ -88,16 +86,7 @@ impl Session {
     /// The end of a log, for a look.
     pub(super) async fn head(&mut self, workspace: &Workspace) -> Result<Head> {
         let row = self.row(HEAD, [workspace.as_str().into()]).await?;
-        Ok(match row {
-            Some(row) => Head {
-                position: row.get(0)?,
-                hash: row.link(1)?,
-            },
-            None => Head {
-                position: 0,
-                hash: chain::genesis(workspace),
-            },
-        })
+        row.map_or_else(|| Ok(Head::of_nothing(workspace)), |row| Head::read(&row))
     }
 
     /// The end of a log, held until this transaction ends.
@@ -108,36 +97,25 @@ impl Session {
             HEAD_FOR_UPDATE
         };
         if let Some(row) = self.row(select, [workspace.as_str().into()]).await? {
-            return Ok(Head {
-                position: row.get(0)?,
-                hash: row.link(1)?,
-            });
+            return Head::read(&row);
         }
         self.run(
             NEW_HEAD,
             [workspace.as_str().into(), chain::genesis(workspace).into()],
         )
         .await?;
-        let row = self
-            .row(select, [workspace.as_str().into()])
-            .await?
-            .ok_or(sqlx::Error::RowNotFound)?;
-        Ok(Head {
-            position: row.get(0)?,
-            hash: row.link(1)?,
-        })
+        let row = self.row(select, [workspace.as_str().into()]).await?;
+        Head::read(&row.ok_or(sqlx::Error::RowNotFound)?)
     }
 
     pub(super) async fn move_head(&mut self, workspace: &Workspace, head: &Head) -> Result<()> {
-        self.run(
-            MOVE_HEAD,
-            [
-                workspace.as_str().into(),
-                head.position.into(),
-                head.hash.into(),
-            ],
-        )
-        .await?;
+        let params = [
+            workspace.as_str().into(),
+            head.position.into(),
+            head.hash.into(),
+            head.lifecycle_at.into(),
+        ];
+        self.run(MOVE_HEAD, params).await?;
         Ok(())
     }
 
@@ -158,6 +136,7 @@ impl Session {
             payload_hash: chain::payload_hash(&payload),
         };
         let row = head.take(sealed, at);
+        head.lifecycle_at = row.position;
         let recorded = Recorded {
             position: row.position,
             at,

@@ -1,11 +1,16 @@
 //! What each event does to the tables beside the log. Runs in the transaction that appends, and again, unchanged,
-//! when the tables are rebuilt or checked.
+//! when the tables are rebuilt or checked. What has a life is in `lifecycle`.
+
+mod lifecycle;
+
+pub(super) use lifecycle::ALL as ALL_SERVICES;
 
 use drift_schema::event::{Erasure, KeyCreated, KeyRevoked, Residue};
 use drift_schema::{Event, Recorded, Workspace};
 
 use super::Result;
 use super::session::Session;
+use super::standing::Standings;
 use super::tally::{Tallies, Tally};
 
 const KEEP_RESIDUE: &str = "
@@ -21,6 +26,9 @@ const ADD_KEY: &str = "
 /// The earlier moment wins: revoking at once cuts a rotation's overlap short, and never the other way round.
 const REVOKE_KEY: &str = "
     UPDATE keys SET revoked_at = $3 WHERE workspace = $1 AND key = $2 AND (revoked_at IS NULL OR revoked_at > $3)";
+const KEEP_ARTIFACT: &str = "
+    INSERT INTO artifacts (workspace, sha256, media_type, size, stored_at) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (workspace, sha256) DO NOTHING";
 
 impl Session {
     pub(super) async fn project(
@@ -35,8 +43,12 @@ impl Session {
         let scope = workspace.as_str();
         match event {
             Event::ReportReceived(report) => {
-                self.count_up(scope, &[Tally::one(recorded.position, recorded.at, report)])
-                    .await?;
+                let news = self
+                    .drift(workspace, &report.service, &report.step)
+                    .await?
+                    .is_none_or(|drift| drift.concerns(&report.scraper_version));
+                let tally = Tally::one(recorded.position, recorded.at, report, news);
+                self.count_up(scope, &[tally]).await?;
             }
             Event::ReportsErased(erased) => {
                 if let Erasure::Service { service } = &erased.reason {
@@ -99,6 +111,31 @@ impl Session {
                 self.run(REVOKE_KEY, [scope.into(), key.as_str().into(), at.0.into()])
                     .await?;
             }
+            Event::ArtifactStored(stored) => {
+                let params = [
+                    scope.into(),
+                    stored.sha256.as_str().into(),
+                    stored.media_type.as_str().into(),
+                    stored.size.cast_signed().into(),
+                    recorded.at.0.into(),
+                ];
+                self.run(KEEP_ARTIFACT, params).await?;
+            }
+            Event::RunClaimed(_)
+            | Event::RunExpired(_)
+            | Event::RunFinished(_)
+            | Event::StepPassed(_)
+            | Event::ResourceLeft(_)
+            | Event::DriftJudged(_)
+            | Event::FixVerified(_)
+            | Event::IssueRequested(_)
+            | Event::IssueWritten(_)
+            | Event::IssueChanged(_)
+            | Event::ReplaysPaused(_)
+            | Event::ReplaysResumed(_) => {
+                self.project_lifecycle(workspace, recorded.position, recorded.at, event)
+                    .await?;
+            }
         }
         Ok(())
     }
@@ -108,11 +145,20 @@ impl Session {
 #[derive(Default)]
 pub(super) struct Projector {
     reports: Tallies,
+    standings: Standings,
 }
 
 impl Projector {
     /// Batches held in memory before they are written: bounds the memory of a rebuild.
     const MOST: usize = 20_000;
+
+    /// For the middle of a log: the tables say what was before.
+    pub(super) async fn of(session: &mut Session, workspace: &Workspace) -> Result<Self> {
+        Ok(Self {
+            reports: Tallies::default(),
+            standings: session.standings(workspace).await?,
+        })
+    }
 
     pub(super) async fn feed(
         &mut self,
@@ -122,16 +168,23 @@ impl Projector {
     ) -> Result<()> {
         match recorded.event {
             Some(Event::ReportReceived(report)) => {
-                self.reports.add(recorded.position, recorded.at, report);
+                let news = self.standings.is_news(&report);
+                self.reports
+                    .add(recorded.position, recorded.at, report, news);
                 if self.reports.len() >= Self::MOST {
                     self.flush(session, workspace).await?;
                 }
             }
             // Erased: nothing to do, and nothing to keep the order of.
             None => {}
-            Some(_) => {
+            Some(ref event) => {
                 self.flush(session, workspace).await?;
                 session.project(workspace, &recorded).await?;
+                if let Some((service, step)) = lifecycle::drift_of(event)
+                    && let Some(drift) = session.drift(workspace, service, step).await?
+                {
+                    self.standings.set(service, step, drift);
+                }
             }
         }
         Ok(())

@@ -8,17 +8,21 @@ use drift_schema::{Day, Micros, Service, Step, Workspace};
 use super::log::{NEXT_EVENTS, StoredRow};
 use super::session::Row;
 use super::{Result, Store, StoreError};
+use crate::lifecycle::Drift;
 
 /// The most batches that one answer about fresh ones holds; the rest shows once these are handled.
 const MOST_FRESH: i64 = 10_000;
 
 /// The day bounds the walk of the index; the time is what counts.
 const FRESH: &str = "
-    SELECT service, step, day, count, first_seen, last_seen, screenshot_ref FROM batches
-    WHERE workspace = $1 AND fresh AND day >= $2 AND last_seen >= $3
-    ORDER BY service, step, day LIMIT $4";
+    SELECT batches.service, batches.step, day, count, first_seen, last_seen, screenshot_ref, stage
+    FROM batches LEFT JOIN drifts
+        ON drifts.workspace = batches.workspace AND drifts.service = batches.service AND drifts.step = batches.step
+    WHERE batches.workspace = $1 AND fresh AND day >= $2 AND last_seen >= $3
+    ORDER BY batches.service, batches.step, day LIMIT $4";
 const FIRST_SEEN: &str = "
-    SELECT first_seen FROM batches WHERE workspace = $1 AND service = $2 AND step = $3 ORDER BY day LIMIT 1";
+    SELECT (SELECT first_seen FROM batches WHERE workspace = $1 AND service = $2 AND step = $3 ORDER BY day LIMIT 1),
+        (SELECT state FROM drifts WHERE workspace = $1 AND service = $2 AND step = $3)";
 const BATCHES: &str = "
     SELECT service, step, day, count, first_seen, last_seen, screenshot_ref, fresh FROM batches
     WHERE workspace = $1 AND (day, service, step) < ($2, $3, $4)
@@ -101,7 +105,10 @@ impl Store {
                 first_seen: Micros(row.get(4)?),
                 last_seen: Micros(row.get(5)?),
                 screenshot_ref: optional_word(row, 6)?,
-                action: Action::Replay,
+                action: match row.get::<Option<String>>(7)?.as_deref() {
+                    Some("opening" | "open" | "reopening") => Action::Bump,
+                    _ => Action::Replay,
+                },
             };
             match services.last_mut().filter(|last| last.service == service) {
                 Some(last) => {
@@ -138,14 +145,19 @@ impl Store {
                 ],
             )
             .await?;
-        let first_seen = row.map(|row| row.get(0)).transpose()?.map(Micros);
+        let row = row.ok_or(sqlx::Error::RowNotFound)?;
+        let first_seen = row.get::<Option<i64>>(0)?.map(Micros);
+        let drift: Drift = match row.get::<Option<String>>(1)? {
+            Some(_) => row.json(1)?,
+            None => Drift::default(),
+        };
         Ok(Known {
             step_hash: step.hash(),
             service,
             step,
-            known: first_seen.is_some(),
+            known: drift.is_known_broken(first_seen.is_some()),
             first_seen,
-            known_issue: None,
+            known_issue: drift.known_issue(),
         })
     }
 

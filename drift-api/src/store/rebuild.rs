@@ -19,30 +19,12 @@ pub struct Rebuilt {
     pub events: i64,
     pub mended_batches: i64,
     pub mended_keys: i64,
+    /// Rows about drifts, services, runs and artifacts.
+    pub mended_lifecycle: i64,
 }
 
 /// Rows mended under one lock.
 const STEP: i64 = 2_000;
-
-macro_rules! mend {
-    ($live_batches:literal, $live_keys:literal) => {
-        [
-            concat!(
-                "DELETE FROM ", $live_batches, " WHERE (workspace, day, service, step) IN
-                    (SELECT workspace, day, service, step FROM differing_batches WHERE n > $1 AND n <= $2)"
-            ),
-            concat!(
-                "INSERT INTO ", $live_batches, " SELECT * FROM batches WHERE (workspace, day, service, step) IN
-                    (SELECT workspace, day, service, step FROM differing_batches WHERE n > $1 AND n <= $2)"
-            ),
-            concat!("DELETE FROM ", $live_keys, " WHERE key IN (SELECT key FROM differing_keys)"),
-            concat!("INSERT INTO ", $live_keys, " SELECT * FROM keys WHERE key IN (SELECT key FROM differing_keys)"),
-        ]
-    };
-}
-/// The views are what `verify` named the live tables; Postgres writes through them, SQLite has a name for them.
-const PG_MEND: [&str; 4] = mend!("live_batches", "live_keys");
-const SQLITE_MEND: [&str; 4] = mend!("main.batches", "main.keys");
 
 impl Store {
     pub async fn rebuild(&self) -> Result<Vec<Rebuilt>> {
@@ -70,25 +52,21 @@ impl Store {
             .iter()
             .filter_map(|one| one.differing_batches)
             .sum();
-        let keys: i64 = verified.iter().filter_map(|one| one.differing_keys).sum();
-        let [drop_batches, put_batches, drop_keys, put_keys] = if database.is_sqlite() {
-            SQLITE_MEND
-        } else {
-            PG_MEND
-        };
+        let others: i64 = verified
+            .iter()
+            .flat_map(|one| [one.differing_keys, one.differing_lifecycle])
+            .flatten()
+            .sum();
 
         let mut from = 0;
-        while from < batches || (from == 0 && keys > 0) {
+        while from < batches || (from == 0 && others > 0) {
             let mut session = database.write().await?;
             for (workspace, position) in &mut reached {
                 *position = session.catch_up(workspace, *position).await?;
             }
-            let slice = [from.into(), (from + STEP).into()];
-            session.run(drop_batches, slice.clone()).await?;
-            session.run(put_batches, slice).await?;
+            session.mend_batches(from, from + STEP).await?;
             if from == 0 {
-                session.run(drop_keys, []).await?;
-                session.run(put_keys, []).await?;
+                session.mend_small_tables().await?;
             }
             session.commit().await?;
             from += STEP;
@@ -98,6 +76,7 @@ impl Store {
             events: one.events,
             mended_batches: one.differing_batches.unwrap_or(0),
             mended_keys: one.differing_keys.unwrap_or(0),
+            mended_lifecycle: one.differing_lifecycle.unwrap_or(0),
         });
         Ok(done.collect())
     }
@@ -112,7 +91,7 @@ impl Session {
             hash: [0; 32],
             broken: None,
         };
-        let mut projector = Projector::default();
+        let mut projector = Projector::of(self, workspace).await?;
         loop {
             let page = walk.next_page(self, workspace).await?;
             if page.is_empty() {

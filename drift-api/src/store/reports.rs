@@ -4,14 +4,16 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
 use drift_schema::event::ReportReceived;
 use drift_schema::{Day, Event, Micros, Workspace, chain};
 use uuid::Uuid;
 
-use super::bulk::{Flush, Flushed, NewRow};
+use super::bulk::{Flush, Flushed, NewRow, News};
 use super::log::{Head, Sealed};
 use super::session::Session;
+use super::standing::{End, Standings};
 use super::tally::{self, Tally};
 use super::{Result, Store, StoreError};
 
@@ -134,19 +136,22 @@ impl Store {
         incoming: &[Incoming],
         now: Micros,
     ) -> Result<Attempt> {
-        let Some(head) = self.heads.get(workspace) else {
+        let Some(end) = self.ends.get(workspace) else {
             return Ok(Attempt::HeadMoved);
         };
-        let plan = Plan::new(incoming, HashMap::new(), head, now);
+        let plan = Plan::new(incoming, HashMap::new(), end, now);
         if plan.rows.len() < incoming.len() {
             // The same report twice in this very group: to be looked up in peace.
             return Ok(Attempt::Repeated);
         }
-        let flush = plan.flush();
+        let mut flush = plan.flush();
+        if self.ends.are_fresh(workspace, &flush.tallies) {
+            flush.news = News::None;
+        }
         let flushed = self.db.flush_at_once(workspace.as_str(), &flush).await?;
         let attempt = plan.conclude(&flush, flushed);
         if let Attempt::Stored(_) = attempt {
-            self.heads.set(workspace, plan.head);
+            self.ends.set(workspace, plan.end(), &flush.tallies);
         }
         Ok(attempt)
     }
@@ -160,12 +165,17 @@ impl Store {
     ) -> Result<Attempt> {
         let mut session = self.db.write().await?;
         let head = session.lock_head(workspace).await?;
+        let known = self.ends.get(workspace);
+        let standings = match known.filter(|end| end.head.lifecycle_at == head.lifecycle_at) {
+            Some(end) => end.standings,
+            None => Arc::new(session.standings(workspace).await?),
+        };
         let earlier = if ask_first {
             session.earlier(workspace, incoming).await?
         } else {
             HashMap::new()
         };
-        let plan = Plan::new(incoming, earlier, head, now);
+        let plan = Plan::new(incoming, earlier, End { head, standings }, now);
         let flush = plan.flush();
         let flushed = session.flush(workspace.as_str(), &flush).await?;
         let mut attempt = plan.conclude(&flush, flushed);
@@ -177,7 +187,7 @@ impl Store {
             .number_duplicates(workspace, incoming, &mut stored.outcomes)
             .await?;
         session.commit().await?;
-        self.heads.set(workspace, plan.head);
+        self.ends.set(workspace, plan.end(), &flush.tallies);
         Ok(attempt)
     }
 }
@@ -199,6 +209,7 @@ struct Plan<'a> {
     /// The end of the log before and after.
     from: Head,
     head: Head,
+    standings: Arc<Standings>,
     today: Day,
 }
 
@@ -206,9 +217,13 @@ impl<'a> Plan<'a> {
     fn new(
         incoming: &'a [Incoming],
         mut earlier: HashMap<Uuid, Earlier<'a>>,
-        mut head: Head,
+        end: End,
         now: Micros,
     ) -> Self {
+        let End {
+            mut head,
+            standings,
+        } = end;
         let (today, from) = (now.day(), head);
         let mut rows = Vec::with_capacity(incoming.len());
         let mut single = Vec::with_capacity(incoming.len());
@@ -222,7 +237,9 @@ impl<'a> Plan<'a> {
                         report: Some(Cow::Borrowed(&one.report)),
                     });
                     rows.push(head.take(one.sealed(), now));
-                    single.push((Tally::one(head.position, now, &one.report), place));
+                    let news = standings.is_news(&one.report);
+                    let tally = Tally::one(head.position, now, &one.report, news);
+                    single.push((tally, place));
                     Outcome::Accepted {
                         day: today,
                         count: 0,
@@ -243,7 +260,16 @@ impl<'a> Plan<'a> {
             outcomes,
             from,
             head,
+            standings,
             today,
+        }
+    }
+
+    /// The log after it.
+    fn end(&self) -> End {
+        End {
+            head: self.head,
+            standings: Arc::clone(&self.standings),
         }
     }
 
@@ -252,6 +278,7 @@ impl<'a> Plan<'a> {
             from: self.from,
             rows: &self.rows,
             tallies: tally::fold(self.single.iter().map(|(tally, _)| *tally)),
+            news: News::Perhaps,
         }
     }
 

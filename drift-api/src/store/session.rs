@@ -346,6 +346,12 @@ impl Row {
         text.parse().map_err(|error| bad_column(column, error))
     }
 
+    /// A text that is JSON of ours.
+    pub(crate) fn json<T: serde::de::DeserializeOwned>(&self, column: usize) -> sqlx::Result<T> {
+        let text: String = self.get(column)?;
+        serde_json::from_str(&text).map_err(|error| bad_column(column, error))
+    }
+
     pub(crate) fn link(&self, column: usize) -> sqlx::Result<drift_schema::chain::Link> {
         let bytes: Vec<u8> = self.get(column)?;
         bytes

@@ -15,12 +15,14 @@ pub(crate) struct Tally<'a> {
     pub(crate) first_seen: Micros,
     pub(crate) last_seen: Micros,
     pub(crate) last_position: i64,
+    /// One of the reports is a reason to look.
+    pub(crate) fresh: bool,
     pub(crate) screenshot_ref: Option<&'a Digest>,
 }
 
 impl<'a> Tally<'a> {
     /// One report, alone.
-    pub(crate) fn one(position: i64, at: Micros, report: &'a ReportReceived) -> Self {
+    pub(crate) fn one(position: i64, at: Micros, report: &'a ReportReceived, fresh: bool) -> Self {
         Self {
             day: at.day(),
             service: &report.service,
@@ -29,6 +31,7 @@ impl<'a> Tally<'a> {
             first_seen: at,
             last_seen: at,
             last_position: position,
+            fresh,
             screenshot_ref: report.screenshot_ref.as_ref(),
         }
     }
@@ -45,6 +48,7 @@ impl<'a> Tally<'a> {
         self.first_seen = self.first_seen.min(later.first_seen);
         self.last_seen = self.last_seen.max(later.last_seen);
         self.last_position = later.last_position;
+        self.fresh |= later.fresh;
         self.screenshot_ref = later.screenshot_ref.or(self.screenshot_ref);
     }
 }
@@ -74,12 +78,13 @@ struct Sum {
     first_seen: Micros,
     last_seen: Micros,
     last_position: i64,
+    fresh: bool,
     screenshot_ref: Option<Digest>,
 }
 
 impl Tallies {
     /// Counts one more report. Reports come in the order of the log.
-    pub(crate) fn add(&mut self, position: i64, at: Micros, report: ReportReceived) {
+    pub(crate) fn add(&mut self, position: i64, at: Micros, report: ReportReceived, fresh: bool) {
         let sum = self
             .0
             .entry((at.day(), report.service, report.step))
@@ -88,12 +93,14 @@ impl Tallies {
                 first_seen: at,
                 last_seen: at,
                 last_position: position,
+                fresh: false,
                 screenshot_ref: None,
             });
         sum.count += 1;
         sum.first_seen = sum.first_seen.min(at);
         sum.last_seen = sum.last_seen.max(at);
         sum.last_position = position;
+        sum.fresh |= fresh;
         sum.screenshot_ref = report.screenshot_ref.or(sum.screenshot_ref.take());
     }
 
@@ -109,6 +116,7 @@ impl Tallies {
                 first_seen: sum.first_seen,
                 last_seen: sum.last_seen,
                 last_position: sum.last_position,
+                fresh: sum.fresh,
                 screenshot_ref: sum.screenshot_ref.as_ref(),
             })
             .collect()

@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use drift_schema::chain::{self, Link};
+use drift_schema::chain::Link;
 use drift_schema::{Event, Micros, Workspace};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt};
@@ -72,10 +72,7 @@ impl Store {
         let mut damaged = None;
         for row in session.rows(LOGS, []).await? {
             let workspace: Workspace = row.word(0)?;
-            let mut walk = Walk::from(Head {
-                position: 0,
-                hash: chain::genesis(&workspace),
-            });
+            let mut walk = Walk::from(Head::of_nothing(&workspace));
             loop {
                 let page = walk.next_page(&mut session, &workspace).await?;
                 if page.is_empty() {
@@ -190,6 +187,7 @@ impl Import {
         if self.logs.last().is_none_or(|(last, _)| *last != workspace) {
             self.end_log().await?;
             let head = self.session.lock_head(&workspace).await?;
+            self.projector = Projector::of(&mut self.session, &workspace).await?;
             self.logs.push((workspace.clone(), Walk::from(head)));
         }
         if let Some((_, walk)) = self.logs.last_mut() {
@@ -254,6 +252,8 @@ impl Import {
             let head = Head {
                 position: walk.position,
                 hash: walk.hash,
+                // Of what is not a report, the last came no later.
+                lifecycle_at: walk.position,
             };
             self.session.move_head(workspace, &head).await?;
         }

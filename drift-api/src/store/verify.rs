@@ -24,49 +24,21 @@ pub struct Verified {
     pub differing_batches: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub differing_keys: Option<i64>,
+    /// Rows about drifts, services, runs and artifacts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub differing_lifecycle: Option<i64>,
 }
 
 impl Verified {
     pub fn is_clean(&self) -> bool {
-        self.broken.is_none() && self.differing_batches == Some(0) && self.differing_keys == Some(0)
+        let differing = [
+            self.differing_batches,
+            self.differing_keys,
+            self.differing_lifecycle,
+        ];
+        self.broken.is_none() && differing == [Some(0); 3]
     }
 }
-
-/// Of what differs: rows of a workspace without a log would go unseen otherwise.
-const DIFFERING: &str = "SELECT workspace FROM differing_batches UNION SELECT workspace FROM live_keys UNION SELECT workspace FROM keys";
-
-const PG_SHADOWS: [&str; 4] = [
-    "CREATE TEMP VIEW live_batches AS SELECT * FROM batches",
-    "CREATE TEMP VIEW live_keys AS SELECT * FROM keys",
-    "CREATE TEMP TABLE batches (LIKE batches INCLUDING DEFAULTS INCLUDING CONSTRAINTS, PRIMARY KEY (workspace, day, service, step))",
-    "CREATE TEMP TABLE keys (LIKE keys INCLUDING ALL)",
-];
-const SQLITE_SHADOWS: [&str; 4] = [
-    "CREATE TEMP VIEW live_batches AS SELECT * FROM main.batches",
-    "CREATE TEMP VIEW live_keys AS SELECT * FROM main.keys",
-    "CREATE TEMP TABLE batches (workspace TEXT, day TEXT, service TEXT, step TEXT, count INTEGER, first_seen INTEGER, last_seen INTEGER,
-        last_position INTEGER, fresh INTEGER, screenshot_ref TEXT, PRIMARY KEY (workspace, day, service, step)) WITHOUT ROWID",
-    "CREATE TEMP TABLE keys (workspace TEXT, key TEXT PRIMARY KEY, name TEXT, scopes TEXT, hash TEXT, rate INTEGER, created_at INTEGER,
-        revoked_at INTEGER)",
-];
-
-/// Numbered, so that a rebuild can mend them a few at a time.
-const DIFFERING_BATCHES: &str = "
-    CREATE TEMP TABLE differing_batches AS
-    SELECT ROW_NUMBER() OVER () AS n, d.* FROM (
-        SELECT workspace, day, service, step FROM (SELECT * FROM live_batches EXCEPT SELECT * FROM batches) AS gone
-        UNION
-        SELECT workspace, day, service, step FROM (SELECT * FROM batches EXCEPT SELECT * FROM live_batches) AS missing
-    ) AS d";
-const DIFFERING_KEYS: &str = "
-    CREATE TEMP TABLE differing_keys AS
-    SELECT key FROM (SELECT * FROM live_keys EXCEPT SELECT * FROM keys) AS gone
-    UNION
-    SELECT key FROM (SELECT * FROM keys EXCEPT SELECT * FROM live_keys) AS missing";
-const BATCHES_OF: &str = "SELECT COUNT(*) FROM differing_batches WHERE workspace = $1";
-const KEYS_OF: &str = "
-    SELECT COUNT(*) FROM differing_keys
-    WHERE key IN (SELECT key FROM live_keys WHERE workspace = $1 UNION SELECT key FROM keys WHERE workspace = $1)";
 
 impl Store {
     /// Checks every workspace as of one moment. Holds up nobody who writes.
@@ -81,30 +53,23 @@ impl Database {
     /// Derives all tables in shadows and notes what differs; leaves the shadows to the caller.
     pub(super) async fn derive_beside(self) -> Result<(Self, Session, Vec<Verified>)> {
         let mut session = self.snapshot().await?;
-        for statement in if self.is_sqlite() {
-            SQLITE_SHADOWS
-        } else {
-            PG_SHADOWS
-        } {
-            session.run(statement, []).await?;
-        }
+        session.make_shadows().await?;
         let mut verified = BTreeMap::new();
         for row in session.rows(LOGS, []).await? {
             let workspace: Workspace = row.word(0)?;
             verified.insert(workspace.clone(), session.derive(workspace).await?);
         }
-        session.run(DIFFERING_BATCHES, []).await?;
-        session.run(DIFFERING_KEYS, []).await?;
-        for row in session.rows(DIFFERING, []).await? {
-            let workspace: Workspace = row.word(0)?;
+        for workspace in session.compare_shadows().await? {
             if !verified.contains_key(&workspace) {
                 verified.insert(workspace.clone(), session.derive(workspace).await?);
             }
         }
         let mut verified: Vec<_> = verified.into_values().collect();
         for one in verified.iter_mut().filter(|one| one.broken.is_none()) {
-            one.differing_batches = Some(session.count(BATCHES_OF, &one.workspace).await?);
-            one.differing_keys = Some(session.count(KEYS_OF, &one.workspace).await?);
+            let differing = session.differing(&one.workspace).await?;
+            one.differing_batches = Some(differing.batches);
+            one.differing_keys = Some(differing.keys);
+            one.differing_lifecycle = Some(differing.lifecycle);
         }
         Ok((self, session, verified))
     }
@@ -112,10 +77,7 @@ impl Database {
 
 impl Session {
     async fn derive(&mut self, workspace: Workspace) -> Result<Verified> {
-        let mut walk = Walk::from(super::log::Head {
-            position: 0,
-            hash: drift_schema::chain::genesis(&workspace),
-        });
+        let mut walk = Walk::from(super::log::Head::of_nothing(&workspace));
         let mut projector = Projector::default();
         let mut erased = 0;
         let mut rows = self.rows_after(&workspace, walk.position).await?;
@@ -145,15 +107,8 @@ impl Session {
             broken,
             differing_batches: None,
             differing_keys: None,
+            differing_lifecycle: None,
         })
-    }
-
-    async fn count(&mut self, sql: &'static str, workspace: &Workspace) -> Result<i64> {
-        let row = self
-            .row(sql, [workspace.as_str().into()])
-            .await?
-            .ok_or(sqlx::Error::RowNotFound)?;
-        Ok(row.get(0)?)
     }
 }
 

@@ -17,9 +17,9 @@ macro_rules! batches {
     ($condition:literal) => {
         concat!(
             "INSERT INTO batches (workspace, day, service, step, count, first_seen, last_seen, last_position, fresh, screenshot_ref)
-             SELECT $1, day, service, step, count, first_seen, last_seen, last_position, TRUE, screenshot_ref
-             FROM UNNEST($2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::text[])
-                AS t (day, service, step, count, first_seen, last_seen, last_position, screenshot_ref)",
+             SELECT $1, day, service, step, count, first_seen, last_seen, last_position, fresh, screenshot_ref
+             FROM UNNEST($2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::boolean[], $10::text[])
+                AS t (day, service, step, count, first_seen, last_seen, last_position, fresh, screenshot_ref)",
             $condition,
             count_up!()
         )
@@ -31,11 +31,11 @@ const BATCHES: &str = batches!("");
 /// Moves the head, if it is where the caller thinks it is, and only then appends and counts. What sorts here by
 /// batch sorts as in Rust, for the collation is "C".
 const FLUSH: &str = concat!(
-    "WITH moved AS (UPDATE event_heads SET position = $10, hash = $11
-        WHERE workspace = $1 AND position = $12 AND hash = $13 RETURNING 1),
+    "WITH moved AS (UPDATE event_heads SET position = $11, hash = $12
+        WHERE workspace = $1 AND position = $13 AND hash = $14 RETURNING 1),
     stored AS (INSERT INTO events (workspace, position, recorded_at, kind, version, report_id, payload, hash)
-        SELECT $1, position, $14, $15, $16, report_id, payload, hash
-        FROM UNNEST($17::bigint[], $18::uuid[], $19::text[], $20::bytea[]) AS t (position, report_id, payload, hash)
+        SELECT $1, position, $15, $16, $17, report_id, payload, hash
+        FROM UNNEST($18::bigint[], $19::uuid[], $20::text[], $21::bytea[]) AS t (position, report_id, payload, hash)
         WHERE EXISTS (SELECT 1 FROM moved)),
     counted AS (",
     batches!(" WHERE EXISTS (SELECT 1 FROM moved)"),
@@ -58,6 +58,7 @@ pub(super) async fn flush<'c>(
         from,
         rows,
         tallies,
+        news: _,
     } = flush;
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
         return Ok(Flushed::Counts(Vec::new()));
@@ -132,7 +133,7 @@ pub(super) async fn reports_by_id(
     Ok(rows.into_iter().map(Row::Postgres).collect())
 }
 
-/// Parameters $2 to $9.
+/// Parameters $2 to $10.
 fn bind_tallies<'q>(query: PgQuery<'q>, tallies: &'q [Tally<'_>]) -> PgQuery<'q> {
     macro_rules! column {
         ($of:expr) => {
@@ -147,6 +148,7 @@ fn bind_tallies<'q>(query: PgQuery<'q>, tallies: &'q [Tally<'_>]) -> PgQuery<'q>
         .bind(column!(|tally| tally.first_seen.0))
         .bind(column!(|tally| tally.last_seen.0))
         .bind(column!(|tally| tally.last_position))
+        .bind(column!(|tally| tally.fresh))
         .bind(column!(|tally| tally
             .screenshot_ref
             .map(drift_schema::Digest::as_str)))

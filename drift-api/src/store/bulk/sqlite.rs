@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqlitePool};
 use sqlx::{Row as _, Sqlite};
 use uuid::Uuid;
 
-use super::{Flush, Flushed, NewRow, count_up};
+use super::{Flush, Flushed, NewRow, News, count_up};
 use crate::store::session::Row;
 use crate::store::tally::Tally;
 
@@ -52,22 +52,48 @@ impl ByRows {
     }
 }
 
+/// The same, with and without a word about `fresh`.
+struct ByNews {
+    perhaps: ByRows,
+    none: ByRows,
+}
+
+impl ByNews {
+    fn new(of: impl Fn(usize, News) -> String) -> Self {
+        Self {
+            perhaps: ByRows::new(|n| of(n, News::Perhaps)),
+            none: ByRows::new(|n| of(n, News::None)),
+        }
+    }
+
+    fn get(&self, rows: usize, news: News) -> &str {
+        match news {
+            News::Perhaps => self.perhaps.get(rows),
+            News::None => self.none.get(rows),
+        }
+    }
+}
+
 static APPEND: LazyLock<ByRows> = LazyLock::new(|| {
     ByRows::new(|n| [EVENTS, &join("(?, ?, ?, ?, ?, ?, ?, ?)", ", ", n)].concat())
 });
 static APPEND_AND_MOVE: LazyLock<ByRows> =
     LazyLock::new(|| ByRows::new(|n| [APPEND.get(n), "; ", MOVE_HEAD].concat()));
-static COUNT_UP: LazyLock<ByRows> = LazyLock::new(|| {
-    ByRows::new(|n| {
-        let rows = join("(?, ?, ?, ?, ?, ?, ?, ?, TRUE, ?)", ", ", n);
-        [BATCHES, &rows, count_up!()].concat()
+static COUNT_UP: LazyLock<ByNews> = LazyLock::new(|| {
+    ByNews::new(|n, news| {
+        let rows = join("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", ", ", n);
+        let conflict = match news {
+            News::Perhaps => count_up!(),
+            News::None => count_up!(no news),
+        };
+        [BATCHES, &rows, conflict].concat()
     })
 });
-static COUNT_UP_AND_JOIN: LazyLock<ByRows> = LazyLock::new(|| {
-    ByRows::new(|n| {
+static COUNT_UP_AND_JOIN: LazyLock<ByNews> = LazyLock::new(|| {
+    ByNews::new(|n, news| {
         let asked: Vec<String> = (0..n).map(|i| format!("({i}, ?, ?, ?)")).collect();
         [
-            COUNT_UP.get(n),
+            COUNT_UP.get(n, news),
             "; SELECT GROUP_CONCAT(count) FROM (WITH asked (n, day, service, step) AS (VALUES ",
             &asked.join(", "),
             ") SELECT count FROM asked CROSS JOIN batches
@@ -84,10 +110,10 @@ static BEGIN_AND_APPEND: LazyLock<ByRows> = LazyLock::new(|| {
         ["BEGIN IMMEDIATE; ", append, "; SELECT CHANGES()"].concat()
     })
 });
-static COUNT_AND_COMMIT: LazyLock<ByRows> = LazyLock::new(|| {
-    ByRows::new(|n| {
+static COUNT_AND_COMMIT: LazyLock<ByNews> = LazyLock::new(|| {
+    ByNews::new(|n, news| {
         let counts = join(COUNT_OF, " || ',' || ", n);
-        [COUNT_UP.get(n), "; SELECT ", &counts, "; COMMIT"].concat()
+        [COUNT_UP.get(n, news), "; SELECT ", &counts, "; COMMIT"].concat()
     })
 });
 static FIND: LazyLock<ByRows> =
@@ -171,7 +197,7 @@ pub(super) async fn flush_at_once(
         let rolled_back = transaction.roll_back().await;
         return refused.and_then(|refused| rolled_back.map(|()| refused));
     }
-    let text = COUNT_AND_COMMIT.get(flush.tallies.len());
+    let text = COUNT_AND_COMMIT.get(flush.tallies.len(), flush.news);
     let count = bind_counting(sqlx::query(text), workspace, &flush.tallies);
     // All rows, not one: what follows the row is the COMMIT.
     let counted = count.fetch_all(&mut *transaction.connection).await?;
@@ -200,6 +226,7 @@ pub(super) async fn flush(
             from,
             rows: run,
             tallies: Vec::new(),
+            news: flush.news,
         };
         let query = sqlx::query(APPEND_AND_MOVE.get(run.len()));
         bind_append(query, workspace, &part, run)
@@ -210,7 +237,7 @@ pub(super) async fn flush(
     }
     let mut counts = Vec::with_capacity(flush.tallies.len());
     for run in runs(&flush.tallies) {
-        let query = sqlx::query(COUNT_UP_AND_JOIN.get(run.len()));
+        let query = sqlx::query(COUNT_UP_AND_JOIN.get(run.len(), flush.news));
         let query = bind_tallies(query, workspace, run);
         let query = run.iter().fold(query, |query, tally| {
             query
@@ -242,7 +269,8 @@ pub(super) async fn count_up(
     tx: &mut SqliteConnection,
 ) -> sqlx::Result<()> {
     for run in runs(tallies) {
-        let query = bind_tallies(sqlx::query(COUNT_UP.get(run.len())), workspace, run);
+        let text = COUNT_UP.get(run.len(), News::Perhaps);
+        let query = bind_tallies(sqlx::query(text), workspace, run);
         query.execute(&mut *tx).await?;
     }
     Ok(())
@@ -312,6 +340,7 @@ fn bind_tallies<'q>(
             .bind(tally.first_seen.0)
             .bind(tally.last_seen.0)
             .bind(tally.last_position)
+            .bind(tally.fresh)
             .bind(tally.screenshot_ref.map(drift_schema::Digest::as_str))
     })
 }

@@ -1,0 +1,158 @@
+//! One service: whether its scraper may run now, who is at it, and what earlier runs left behind.
+
+use drift_schema::event::{Event, RunClaimed, TaskClaimed};
+use drift_schema::run::{Budget, Leftover, Spent, Verdict, Withheld, WithheldFor};
+use drift_schema::{Day, Micros};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+const DAY: i64 = 86_400;
+/// A cron that is due each hour is not due to the second.
+const SLACK: i64 = 300;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ServiceState {
+    /// The kill switch.
+    pub paused: bool,
+    /// Replays of the day of the last one.
+    pub replays: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_replay: Option<Micros>,
+    /// Runs in a row that said nothing about the page.
+    pub inconclusive: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<OpenRun>,
+    /// What replays made at the provider and nobody has removed yet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub leftovers: Vec<Leftover>,
+}
+
+/// The run that has the service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenRun {
+    pub run: Uuid,
+    /// Position of its claim.
+    pub token: i64,
+    pub runner: String,
+    pub tasks: Vec<TaskClaimed>,
+    /// Whether a verdict of it said something about the page, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conclusive: Option<bool>,
+}
+
+impl ServiceState {
+    pub fn spent(&self, now: Micros) -> Spent {
+        Spent {
+            today: if self.day_of_last() == Some(now.day()) {
+                self.replays
+            } else {
+                0
+            },
+            last: self.last_replay,
+        }
+    }
+
+    fn day_of_last(&self) -> Option<Day> {
+        self.last_replay.map(Micros::day)
+    }
+
+    /// Whether the scraper may run now. `urgent` is somebody who waits for it: cool-down and backoff do not hold them up.
+    pub fn may_replay(
+        &self,
+        budget: Option<Budget>,
+        urgent: bool,
+        now: Micros,
+    ) -> Result<(), Withheld> {
+        let withheld = |reason, until| Err(Withheld { reason, until });
+        if self.paused {
+            return withheld(WithheldFor::Paused, None);
+        }
+        let Some(Budget {
+            per_day,
+            cooldown_seconds,
+        }) = budget
+        else {
+            return withheld(WithheldFor::NoScraper, None);
+        };
+        if self.spent(now).today >= per_day {
+            return withheld(
+                WithheldFor::Budget,
+                Some(now.day().start().plus_seconds(DAY)),
+            );
+        }
+        let (Some(last), false) = (self.last_replay, urgent) else {
+            return Ok(());
+        };
+        let cooldown = i64::from(cooldown_seconds);
+        let (reason, wait) = match self.inconclusive {
+            0 => (WithheldFor::Cooldown, cooldown),
+            tries => (
+                WithheldFor::Backoff,
+                cooldown.saturating_mul(1 << tries.min(10)).min(DAY),
+            ),
+        };
+        let until = last.plus_seconds(wait);
+        if until > now.plus_seconds(SLACK.min(wait / 10)) {
+            return withheld(reason, Some(until));
+        }
+        Ok(())
+    }
+
+    pub fn apply(&mut self, position: i64, at: Micros, event: &Event) {
+        match event {
+            Event::RunClaimed(RunClaimed {
+                run,
+                runner,
+                tasks,
+                by_hand,
+                ..
+            }) => {
+                if *by_hand || tasks.iter().any(|claimed| claimed.task.is_replay()) {
+                    self.replays = self.spent(at).today + 1;
+                    self.last_replay = Some(at);
+                }
+                self.run = Some(OpenRun {
+                    run: *run,
+                    token: position,
+                    runner: runner.clone(),
+                    tasks: tasks.clone(),
+                    conclusive: None,
+                });
+            }
+            Event::RunExpired(_) => {
+                // A runner that dies each time must not burn an account each hour.
+                if let Some(run) = self.run.take()
+                    && run.tasks.iter().any(|claimed| claimed.task.is_replay())
+                    && run.conclusive != Some(true)
+                {
+                    self.inconclusive += 1;
+                }
+            }
+            Event::RunFinished(finished) => {
+                match self.run.take().and_then(|run| run.conclusive) {
+                    Some(true) => self.inconclusive = 0,
+                    Some(false) => self.inconclusive += 1,
+                    None => {}
+                }
+                self.leftovers
+                    .retain(|left| !finished.cleaned.contains(left));
+            }
+            Event::DriftJudged(judged) => {
+                let says = matches!(judged.verdict, Verdict::Confirmed | Verdict::NotReproduced);
+                if let Some(run) = &mut self.run {
+                    run.conclusive = Some(says || run.conclusive == Some(true));
+                }
+            }
+            Event::ResourceLeft(left) if !self.leftovers.contains(&left.resource) => {
+                self.leftovers.push(left.resource.clone());
+            }
+            Event::ReplaysPaused(_) => self.paused = true,
+            Event::ReplaysResumed(_) => self.paused = false,
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,237 @@
+//! Which kinds, versions, hosts and digests were reported of a drift, and how often. Counting this with every report
+//! would cost several times what the report itself costs; so it is counted afterwards, in great steps, by whoever comes
+//! first, up to a cursor in the log. What is erased from the log is taken out of here, so that the facts are always
+//! those of the payloads that are left.
+
+use std::collections::BTreeMap;
+
+use drift_schema::event::ReportReceived;
+use drift_schema::run::{Counted, Seen};
+use drift_schema::{Day, Event, ScraperVersion, Service, Step, Workspace};
+
+use super::log::{NEXT_EVENTS, StoredRow};
+use super::session::Session;
+use super::{Result, Store};
+
+/// Events counted in one transaction: short enough for ingest to wait for it.
+const STEP: i64 = 1_000;
+/// So many are counted while somebody waits for the numbers; more have to wait for the next round.
+const FEW: i64 = 5_000;
+/// Of a fact, the commonest values.
+const MOST_VALUES: i64 = 20;
+/// Versions that are compared to find the newest.
+const MOST_VERSIONS: i64 = 1_000;
+
+const KIND: &str = "kind";
+const VERSION: &str = "version";
+const HOST: &str = "host";
+const DIGEST: &str = "digest";
+
+const CURSOR: &str = "SELECT position FROM fact_cursors WHERE workspace = $1";
+const NEW_CURSOR: &str = "
+    INSERT INTO fact_cursors (workspace, position) VALUES ($1, 0) ON CONFLICT (workspace) DO NOTHING";
+/// Whoever moved it meanwhile has counted the same.
+const MOVE_CURSOR: &str =
+    "UPDATE fact_cursors SET position = $3 WHERE workspace = $1 AND position = $2";
+const COUNT: &str = "
+    INSERT INTO facts (workspace, service, step, day, fact, value, count) VALUES ($1, $2, $3, $4, $5, $6, $7)
+    ON CONFLICT (workspace, service, step, day, fact, value) DO UPDATE SET count = facts.count + excluded.count";
+const NONE_LEFT: &str = "
+    DELETE FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND day = $4 AND count <= 0";
+const COMMONEST: &str = "
+    SELECT value, CAST(SUM(count) AS BIGINT) AS total FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND fact = $4
+    GROUP BY value ORDER BY total DESC, value LIMIT $5";
+const WORKSPACES: &str = "SELECT workspace FROM event_heads";
+
+/// Changes to the counts, folded.
+#[derive(Default)]
+pub(super) struct Changes(BTreeMap<(Service, Step, Day, &'static str, String), i64>);
+
+impl Changes {
+    pub(super) fn add(&mut self, day: Day, report: &ReportReceived, by: i64) {
+        let facts = [
+            (KIND, report.kind.as_str()),
+            (VERSION, report.scraper_version.as_str()),
+            (HOST, report.url_host.as_str()),
+            (DIGEST, report.dom_digest.as_str()),
+        ];
+        for (fact, value) in facts {
+            let key = (
+                report.service.clone(),
+                report.step.clone(),
+                day,
+                fact,
+                value.to_owned(),
+            );
+            *self.0.entry(key).or_default() += by;
+        }
+    }
+}
+
+impl Store {
+    /// Counts what is not counted yet, if that is not much.
+    pub(super) async fn count_facts_if_few(&self, workspace: &Workspace) -> Result<()> {
+        let row = self.db.row(CURSOR, [workspace.as_str().into()]).await?;
+        let cursor: i64 = row.map(|row| row.get(0)).transpose()?.unwrap_or(0);
+        if self.head(workspace).await? - cursor <= FEW {
+            self.count_facts(workspace, FEW).await?;
+        }
+        Ok(())
+    }
+
+    /// Counts at most so many events of every workspace.
+    pub async fn count_all_facts(&self, most: i64) -> Result<()> {
+        for row in self.db.rows(WORKSPACES, []).await? {
+            self.count_facts(&row.word(0)?, most).await?;
+        }
+        Ok(())
+    }
+
+    async fn count_facts(&self, workspace: &Workspace, most: i64) -> Result<()> {
+        let mut counted = 0;
+        while counted < most {
+            let row = self.db.row(CURSOR, [workspace.as_str().into()]).await?;
+            let from: i64 = row.map(|row| row.get(0)).transpose()?.unwrap_or(0);
+            let params = [workspace.as_str().into(), from.into(), STEP.into()];
+            let rows = self.db.rows(NEXT_EVENTS, params).await?;
+            let Some(last) = rows.last() else { break };
+            let to: i64 = last.get(0)?;
+            let mut session = self.db.write().await?;
+            session.run(NEW_CURSOR, [workspace.as_str().into()]).await?;
+            let params = [workspace.as_str().into(), from.into(), to.into()];
+            if session.run(MOVE_CURSOR, params).await? == 0 {
+                break;
+            }
+            // Read once more, now that an erasure that takes facts away has to wait for us.
+            let params = [workspace.as_str().into(), from.into(), (to - from).into()];
+            let rows = session.rows(NEXT_EVENTS, params).await?;
+            let mut changes = Changes::default();
+            for row in &rows {
+                let row = StoredRow::read(row)?;
+                if let Some(Event::ReportReceived(report)) = row.decode()?.event {
+                    changes.add(row.at.day(), &report, 1);
+                }
+            }
+            session.change_facts(workspace, &changes).await?;
+            session.commit().await?;
+            counted += to - from;
+        }
+        Ok(())
+    }
+}
+
+impl Session {
+    /// What of the log is counted already, held until this transaction ends.
+    pub(super) async fn lock_facts(&mut self, workspace: &Workspace) -> Result<i64> {
+        let scope = workspace.as_str();
+        self.run(NEW_CURSOR, [scope.into()]).await?;
+        // Moving it to where it is takes its row.
+        let row = self.row(CURSOR, [scope.into()]).await?;
+        let position: i64 = row.map(|row| row.get(0)).transpose()?.unwrap_or(0);
+        let params = [scope.into(), position.into(), position.into()];
+        if self.run(MOVE_CURSOR, params).await? == 1 {
+            return Ok(position);
+        }
+        let row = self.row(CURSOR, [scope.into()]).await?;
+        Ok(row.map(|row| row.get(0)).transpose()?.unwrap_or(0))
+    }
+
+    pub(super) async fn change_facts(
+        &mut self,
+        workspace: &Workspace,
+        changes: &Changes,
+    ) -> Result<()> {
+        for ((service, step, day, fact, value), by) in &changes.0 {
+            let params = [
+                workspace.as_str().into(),
+                service.as_str().into(),
+                step.as_str().into(),
+                day.to_string().into(),
+                (*fact).into(),
+                value.as_str().into(),
+                (*by).into(),
+            ];
+            self.run(COUNT, params).await?;
+            if *by < 0 {
+                let params = [
+                    workspace.as_str().into(),
+                    service.as_str().into(),
+                    step.as_str().into(),
+                    day.to_string().into(),
+                ];
+                self.run(NONE_LEFT, params).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn facts(
+        &mut self,
+        workspace: &Workspace,
+        service: &Service,
+        step: &Step,
+    ) -> Result<Seen> {
+        Ok(Seen {
+            kinds: self
+                .values(workspace, service, step, KIND, MOST_VALUES)
+                .await?,
+            versions: self
+                .values(workspace, service, step, VERSION, MOST_VALUES)
+                .await?,
+            hosts: self
+                .values(workspace, service, step, HOST, MOST_VALUES)
+                .await?,
+            digests: self
+                .values(workspace, service, step, DIGEST, MOST_VALUES)
+                .await?,
+            ..Seen::default()
+        })
+    }
+
+    /// The newest scraper that reported a drift.
+    pub(super) async fn newest_reported(
+        &mut self,
+        workspace: &Workspace,
+        service: &Service,
+        step: &Step,
+    ) -> Result<Option<ScraperVersion>> {
+        let versions = self
+            .values(workspace, service, step, VERSION, MOST_VERSIONS)
+            .await?;
+        Ok(versions
+            .iter()
+            .filter_map(|counted| ScraperVersion::parse(&counted.value).ok())
+            .reduce(|one, other| {
+                if one.is_older_than(&other) {
+                    other
+                } else {
+                    one
+                }
+            }))
+    }
+
+    async fn values(
+        &mut self,
+        workspace: &Workspace,
+        service: &Service,
+        step: &Step,
+        fact: &'static str,
+        most: i64,
+    ) -> Result<Vec<Counted>> {
+        let params = [
+            workspace.as_str().into(),
+            service.as_str().into(),
+            step.as_str().into(),
+            fact.into(),
+            most.into(),
+        ];
+        let rows = self.rows(COMMONEST, params).await?;
+        let counted = rows.iter().map(|row| {
+            Ok(Counted {
+                value: row.get(0)?,
+                count: row.get(1)?,
+            })
+        });
+        counted.collect()
+    }
+}

@@ -1,0 +1,196 @@
+//! What the events of drifts and runs do to their tables: the state is read, the event applied (`crate::lifecycle`),
+//! and the state written back.
+
+use drift_schema::run::{Task, Verdict};
+use drift_schema::{Event, Micros, Service, Step, Workspace};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::lifecycle::{Drift, RunLog, ServiceState};
+use crate::store::session::{Param, Session};
+use crate::store::{Result, StoreError};
+
+/// The kill switch for all services is kept like one of them, under a name that none can have.
+pub(in crate::store) const ALL: &str = "*";
+
+const DRIFT: &str = "SELECT state FROM drifts WHERE workspace = $1 AND service = $2 AND step = $3";
+const SET_DRIFT: &str = "
+    INSERT INTO drifts (workspace, service, step, step_hash, stage, pending, issue, state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    ON CONFLICT (workspace, service, step) DO UPDATE SET
+        stage = excluded.stage, pending = excluded.pending, issue = excluded.issue, state = excluded.state";
+const SERVICE: &str = "SELECT state FROM services WHERE workspace = $1 AND service = $2";
+const SET_SERVICE: &str = "
+    INSERT INTO services (workspace, service, state) VALUES ($1, $2, $3)
+    ON CONFLICT (workspace, service) DO UPDATE SET state = excluded.state";
+const RUN: &str = "SELECT state, token FROM runs WHERE workspace = $1 AND run = $2";
+const NEW_RUN: &str = "
+    INSERT INTO runs (workspace, run, service, token, claimed_at, state) VALUES ($1, $2, $3, $4, $5, $6)
+    ON CONFLICT (workspace, run) DO NOTHING";
+const SET_RUN: &str = "UPDATE runs SET state = $3 WHERE workspace = $1 AND run = $2";
+const HANDLED: &str = "
+    UPDATE batches SET fresh = FALSE WHERE workspace = $1 AND service = $2 AND step = $3 AND fresh AND last_position < $4";
+
+/// The drift that an event is about.
+pub(in crate::store) fn drift_of(event: &Event) -> Option<(&Service, &Step)> {
+    match event {
+        Event::StepPassed(e) => Some((&e.service, &e.step)),
+        Event::DriftJudged(e) => Some((&e.service, &e.step)),
+        Event::FixVerified(e) => Some((&e.service, &e.step)),
+        Event::IssueRequested(e) => Some((&e.service, &e.step)),
+        Event::IssueWritten(e) => Some((&e.service, &e.step)),
+        Event::IssueChanged(e) => Some((&e.service, &e.step)),
+        _ => None,
+    }
+}
+
+/// The service whose replays an event is about.
+fn service_of(event: &Event) -> Option<&str> {
+    match event {
+        Event::RunClaimed(e) => Some(e.service.as_str()),
+        Event::RunExpired(e) => Some(e.service.as_str()),
+        Event::RunFinished(e) => Some(e.service.as_str()),
+        Event::ResourceLeft(e) => Some(e.service.as_str()),
+        Event::DriftJudged(e) => Some(e.service.as_str()),
+        Event::ReplaysPaused(e) => Some(e.service.as_ref().map_or(ALL, Service::as_str)),
+        Event::ReplaysResumed(e) => Some(e.service.as_ref().map_or(ALL, Service::as_str)),
+        _ => None,
+    }
+}
+
+fn run_of(event: &Event) -> Option<Uuid> {
+    match event {
+        Event::RunClaimed(e) => Some(e.run),
+        Event::RunExpired(e) => Some(e.run),
+        Event::RunFinished(e) => Some(e.run),
+        Event::ResourceLeft(e) => Some(e.run),
+        Event::DriftJudged(e) => Some(e.run),
+        Event::FixVerified(e) => Some(e.run),
+        Event::IssueWritten(e) => Some(e.run),
+        _ => None,
+    }
+}
+
+/// Whether somebody has now dealt with what was reported before the run was claimed. What is proved is dealt with only
+/// once the issue says so.
+fn handles(event: &Event) -> bool {
+    match event {
+        Event::DriftJudged(e) => matches!(
+            e.verdict,
+            Verdict::NotReproduced | Verdict::Blocked | Verdict::Auth
+        ),
+        Event::IssueWritten(e) => matches!(e.task, Task::Open | Task::Reopen | Task::Bump),
+        _ => false,
+    }
+}
+
+impl Session {
+    pub(super) async fn project_lifecycle(
+        &mut self,
+        workspace: &Workspace,
+        position: i64,
+        at: Micros,
+        event: &Event,
+    ) -> Result<()> {
+        if let Event::RunClaimed(claimed) = event {
+            let params = [
+                workspace.as_str().into(),
+                claimed.run.into(),
+                claimed.service.as_str().into(),
+                position.into(),
+                at.0.into(),
+                json(&RunLog::default())?,
+            ];
+            self.run(NEW_RUN, params).await?;
+        }
+        let mut token = 0;
+        if let Some(run) = run_of(event)
+            && let Some((mut log, claimed_at)) = self.run_log(workspace, run).await?
+        {
+            token = claimed_at;
+            log.apply(at, event);
+            let params = [workspace.as_str().into(), run.into(), json(&log)?];
+            self.run(SET_RUN, params).await?;
+        }
+        if let Some(service) = service_of(event) {
+            let mut state = self.service_state(workspace, service).await?;
+            state.apply(position, at, event);
+            let params = [workspace.as_str().into(), service.into(), json(&state)?];
+            self.run(SET_SERVICE, params).await?;
+        }
+        if let Some((service, step)) = drift_of(event) {
+            let drift = self.drift(workspace, service, step).await?;
+            let mut drift = drift.unwrap_or_default();
+            drift.apply(position, at, event);
+            let params = [
+                workspace.as_str().into(),
+                service.as_str().into(),
+                step.as_str().into(),
+                step.hash().as_str().into(),
+                drift.stage.as_str().into(),
+                drift.is_pending().into(),
+                drift
+                    .issue
+                    .as_ref()
+                    .map(|issue| issue.number.cast_signed())
+                    .into(),
+                json(&drift)?,
+            ];
+            self.run(SET_DRIFT, params).await?;
+            if handles(event) {
+                let params = [
+                    workspace.as_str().into(),
+                    service.as_str().into(),
+                    step.as_str().into(),
+                    token.into(),
+                ];
+                self.run(HANDLED, params).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(in crate::store) async fn drift(
+        &mut self,
+        workspace: &Workspace,
+        service: &Service,
+        step: &Step,
+    ) -> Result<Option<Drift>> {
+        let params = [
+            workspace.as_str().into(),
+            service.as_str().into(),
+            step.as_str().into(),
+        ];
+        let row = self.row(DRIFT, params).await?;
+        Ok(row.map(|row| row.json(0)).transpose()?)
+    }
+
+    pub(in crate::store) async fn service_state(
+        &mut self,
+        workspace: &Workspace,
+        service: &str,
+    ) -> Result<ServiceState> {
+        let row = self
+            .row(SERVICE, [workspace.as_str().into(), service.into()])
+            .await?;
+        Ok(row.map(|row| row.json(0)).transpose()?.unwrap_or_default())
+    }
+
+    /// With the fencing token.
+    pub(in crate::store) async fn run_log(
+        &mut self,
+        workspace: &Workspace,
+        run: Uuid,
+    ) -> Result<Option<(RunLog, i64)>> {
+        let row = self
+            .row(RUN, [workspace.as_str().into(), run.into()])
+            .await?;
+        Ok(row
+            .map(|row| Ok::<_, sqlx::Error>((row.json(0)?, row.get(1)?)))
+            .transpose()?)
+    }
+}
+
+fn json(state: &impl Serialize) -> Result<Param> {
+    let text = serde_json::to_string(state).map_err(StoreError::Unwritable)?;
+    Ok(text.into())
+}

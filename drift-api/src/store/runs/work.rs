@@ -1,0 +1,222 @@
+//! What there is to do.
+
+use std::collections::BTreeMap;
+
+use drift_schema::run::{DriftWork, IssueToAsk, Seen, ServiceWork, Withheld, WithheldFor, Work};
+use drift_schema::{Micros, Service, Step, Workspace};
+use uuid::Uuid;
+
+use crate::lifecycle::{Drift, ServiceState};
+use crate::store::projection::ALL_SERVICES;
+use crate::store::session::{Row, Session};
+use crate::store::{Result, Store};
+
+/// The most drifts that one answer names; the rest shows once these are handled.
+const MOST: i64 = 10_000;
+/// The most issues that one answer asks about.
+const MOST_ISSUES: i64 = 1_000;
+
+const FRESH: &str = "
+    SELECT service, step, CAST(SUM(count) AS BIGINT) FROM batches WHERE workspace = $1 AND fresh
+    GROUP BY service, step ORDER BY service, step LIMIT $2";
+const PENDING: &str = "SELECT service, step, state FROM drifts WHERE workspace = $1 AND pending ORDER BY service, step LIMIT $2";
+/// The states of those that are fresh and have one.
+const CONFIRMED_FRESH: &str = "
+    SELECT service, step, state FROM drifts WHERE workspace = $1 AND NOT pending
+        AND EXISTS (SELECT 1 FROM batches WHERE batches.workspace = drifts.workspace AND batches.service = drifts.service
+            AND batches.step = drifts.step AND batches.fresh)";
+const SERVICES: &str = "SELECT service, state FROM services WHERE workspace = $1";
+const LEASES: &str = "SELECT service, run, until FROM leases WHERE workspace = $1";
+const ISSUES: &str = "
+    SELECT service, step, state FROM drifts WHERE workspace = $1 AND stage IN ('open', 'closed', 'settling') AND issue IS NOT NULL
+    ORDER BY service, step LIMIT $2";
+const FRESH_OF: &str = "
+    SELECT step, CAST(SUM(count) AS BIGINT) FROM batches WHERE workspace = $1 AND service = $2 AND fresh GROUP BY step";
+const PENDING_OF: &str =
+    "SELECT step, state FROM drifts WHERE workspace = $1 AND service = $2 AND pending";
+const ALL_OF: &str = "SELECT step, state FROM drifts WHERE workspace = $1 AND service = $2";
+const SERVICE_OF_RUN: &str = "SELECT service FROM runs WHERE workspace = $1 AND run = $2";
+const SEEN: &str = "
+    SELECT CAST(SUM(count) AS BIGINT), CAST(SUM(CASE WHEN fresh THEN count ELSE 0 END) AS BIGINT), MIN(first_seen), MAX(last_seen)
+    FROM batches WHERE workspace = $1 AND service = $2 AND step = $3";
+const PICTURE: &str = "
+    SELECT screenshot_ref FROM batches WHERE workspace = $1 AND service = $2 AND step = $3 AND screenshot_ref IS NOT NULL
+    ORDER BY day DESC LIMIT 1";
+
+impl Store {
+    /// What a tick would do.
+    pub async fn work(&self, workspace: &Workspace, now: Micros) -> Result<Work> {
+        let scope = workspace.as_str();
+        let fresh = self.db.rows(FRESH, [scope.into(), MOST.into()]).await?;
+        let pending = self.db.rows(PENDING, [scope.into(), MOST.into()]).await?;
+        let mut drifts: BTreeMap<(Service, Step), (Drift, i64)> = BTreeMap::new();
+        for row in &fresh {
+            drifts.insert(drift_key(row)?, (Drift::default(), row.get(2)?));
+        }
+        let confirmed = if fresh.is_empty() {
+            Vec::new()
+        } else {
+            self.db.rows(CONFIRMED_FRESH, [scope.into()]).await?
+        };
+        for row in confirmed.iter().chain(&pending) {
+            drifts.entry(drift_key(row)?).or_default().0 = row.json(2)?;
+        }
+        let mut services: Vec<ServiceWork> = Vec::new();
+        for ((service, step), (drift, reports)) in drifts {
+            let Some(task) = drift.task(reports > 0) else {
+                continue;
+            };
+            let work = DriftWork {
+                step_hash: step.hash(),
+                step,
+                task,
+                reports,
+            };
+            match services.last_mut().filter(|last| last.service == service) {
+                Some(last) => last.drifts.push(work),
+                None => services.push(ServiceWork {
+                    service,
+                    drifts: vec![work],
+                    withheld: None,
+                    budget: drift_schema::run::Spent::default(),
+                }),
+            }
+        }
+        if !services.is_empty() {
+            self.withhold(workspace, &mut services, now).await?;
+        }
+        let issues = self
+            .db
+            .rows(ISSUES, [scope.into(), MOST_ISSUES.into()])
+            .await?;
+        let mut ask = Vec::with_capacity(issues.len());
+        for row in &issues {
+            let (service, step) = drift_key(row)?;
+            if let Some(issue) = row.json::<Drift>(2)?.issue {
+                ask.push(IssueToAsk {
+                    service,
+                    step_hash: step.hash(),
+                    step,
+                    issue,
+                });
+            }
+        }
+        Ok(Work {
+            as_of: now,
+            services,
+            ask,
+        })
+    }
+
+    async fn withhold(
+        &self,
+        workspace: &Workspace,
+        services: &mut [ServiceWork],
+        now: Micros,
+    ) -> Result<()> {
+        let scope = workspace.as_str();
+        let mut states: BTreeMap<String, ServiceState> = BTreeMap::new();
+        for row in self.db.rows(SERVICES, [scope.into()]).await? {
+            states.insert(row.get(0)?, row.json(1)?);
+        }
+        let mut leases: BTreeMap<String, (Uuid, Micros)> = BTreeMap::new();
+        for row in self.db.rows(LEASES, [scope.into()]).await? {
+            leases.insert(row.get(0)?, (row.get(1)?, Micros(row.get(2)?)));
+        }
+        let all_paused = states.get(ALL_SERVICES).is_some_and(|all| all.paused);
+        for work in services {
+            let state = states.get(work.service.as_str());
+            work.budget = state.map(|state| state.spent(now)).unwrap_or_default();
+            let run = state.and_then(|state| state.run.as_ref());
+            let lease = leases
+                .get(work.service.as_str())
+                .filter(|(run_leased, until)| {
+                    run.is_some_and(|run| run.run == *run_leased) && *until > now
+                });
+            let paused = all_paused || state.is_some_and(|state| state.paused);
+            work.withheld = match lease {
+                Some((_, until)) => Some(Withheld {
+                    reason: WithheldFor::Leased,
+                    until: Some(*until),
+                }),
+                None if paused => Some(Withheld {
+                    reason: WithheldFor::Paused,
+                    until: None,
+                }),
+                None => None,
+            };
+        }
+        Ok(())
+    }
+}
+
+impl Session {
+    /// The drifts of a service that something may be done about, with how many reports wait. By hand: all that are known.
+    pub(super) async fn work_of(
+        &mut self,
+        workspace: &Workspace,
+        service: &Service,
+        by_hand: bool,
+    ) -> Result<Vec<(Step, Drift, i64)>> {
+        let params = || [workspace.as_str().into(), service.as_str().into()];
+        let mut drifts: BTreeMap<Step, (Drift, i64)> = BTreeMap::new();
+        let known = if by_hand { ALL_OF } else { PENDING_OF };
+        for row in self.rows(known, params()).await? {
+            drifts.insert(row.word(0)?, (row.json(1)?, 0));
+        }
+        for row in self.rows(FRESH_OF, params()).await? {
+            let (step, reports): (Step, i64) = (row.word(0)?, row.get(1)?);
+            if let Some((_, waiting)) = drifts.get_mut(&step) {
+                *waiting = reports;
+            } else {
+                let drift = self.drift(workspace, service, &step).await?;
+                drifts.insert(step, (drift.unwrap_or_default(), reports));
+            }
+        }
+        Ok(drifts
+            .into_iter()
+            .map(|(step, (drift, reports))| (step, drift, reports))
+            .collect())
+    }
+
+    pub(super) async fn service_of_run(
+        &mut self,
+        workspace: &Workspace,
+        run: Uuid,
+    ) -> Result<Option<Service>> {
+        let row = self
+            .row(SERVICE_OF_RUN, [workspace.as_str().into(), run.into()])
+            .await?;
+        Ok(row.map(|row| row.word(0)).transpose()?)
+    }
+
+    /// What was reported of a drift.
+    pub(in crate::store) async fn seen(
+        &mut self,
+        workspace: &Workspace,
+        service: &Service,
+        step: &Step,
+    ) -> Result<Seen> {
+        let params = || {
+            [
+                workspace.as_str().into(),
+                service.as_str().into(),
+                step.as_str().into(),
+            ]
+        };
+        let mut seen = self.facts(workspace, service, step).await?;
+        if let Some(row) = self.row(SEEN, params()).await? {
+            seen.reports = row.get::<Option<i64>>(0)?.unwrap_or(0);
+            seen.fresh = row.get::<Option<i64>>(1)?.unwrap_or(0);
+            seen.first = row.get::<Option<i64>>(2)?.map(Micros);
+            seen.last = row.get::<Option<i64>>(3)?.map(Micros);
+        }
+        let picture = self.row(PICTURE, params()).await?;
+        seen.screenshot_ref = picture.map(|row| row.word(0)).transpose()?;
+        Ok(seen)
+    }
+}
+
+fn drift_key(row: &Row) -> sqlx::Result<(Service, Step)> {
+    Ok((row.word(0)?, row.word(1)?))
+}

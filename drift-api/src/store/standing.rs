@@ -1,0 +1,140 @@
+//! What ingest knows of a log without asking: where its last flush left the end, how the drifts stood there, and
+//! which batches were fresh. All of it is a guess, since other processes write too, and is checked as it is used: as
+//! long as the head is where we think it is, nothing else can have changed either.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use drift_schema::answer::KnownIssue;
+use drift_schema::event::ReportReceived;
+use drift_schema::{Day, Service, Step, Workspace};
+
+use super::log::Head;
+use super::session::Session;
+use super::tally::Tally;
+use super::{Result, Store};
+use crate::lifecycle::Drift;
+
+/// More batches than that are not remembered to be fresh; counting them costs a little more.
+const MOST_FRESH: usize = 50_000;
+
+const CONFIRMED: &str =
+    "SELECT service, step, state FROM drifts WHERE workspace = $1 AND stage <> 'unconfirmed'";
+
+/// The drifts that something is known about, beyond reports.
+#[derive(Debug, Default)]
+pub(super) struct Standings(HashMap<Service, HashMap<Step, Drift>>);
+
+impl Standings {
+    fn known_issue(&self, service: &Service, step: &Step) -> Option<KnownIssue> {
+        self.get(service, step)?.known_issue()
+    }
+
+    /// Whether a report is a reason to look at its drift.
+    pub(super) fn is_news(&self, report: &ReportReceived) -> bool {
+        self.get(&report.service, &report.step)
+            .is_none_or(|drift| drift.concerns(&report.scraper_version))
+    }
+
+    pub(super) fn set(&mut self, service: &Service, step: &Step, drift: Drift) {
+        self.0
+            .entry(service.clone())
+            .or_default()
+            .insert(step.clone(), drift);
+    }
+
+    fn get(&self, service: &Service, step: &Step) -> Option<&Drift> {
+        self.0.get(service)?.get(step)
+    }
+}
+
+/// The end of a log as a flush left it.
+#[derive(Debug, Clone)]
+pub(super) struct End {
+    pub(super) head: Head,
+    pub(super) standings: Arc<Standings>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    end: Option<End>,
+    fresh: HashSet<(Day, Service, Step)>,
+}
+
+/// By workspace.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ends(Arc<Mutex<HashMap<Workspace, Known>>>);
+
+impl Ends {
+    pub(super) fn get(&self, workspace: &Workspace) -> Option<End> {
+        self.lock().get(workspace)?.end.clone()
+    }
+
+    /// Whether these batches were fresh at the end that is known.
+    pub(super) fn are_fresh(&self, workspace: &Workspace, tallies: &[Tally<'_>]) -> bool {
+        let ends = self.lock();
+        let Some(known) = ends.get(workspace) else {
+            return false;
+        };
+        tallies
+            .iter()
+            .filter(|tally| tally.fresh)
+            // Looking up by reference would need a borrowed form of the key; a clone is two short texts.
+            .all(|tally| known.fresh.contains(&owned(tally)))
+    }
+
+    /// A flush is committed.
+    pub(super) fn set(&self, workspace: &Workspace, end: End, tallies: &[Tally<'_>]) {
+        let mut ends = self.lock();
+        let known = ends.entry(workspace.clone()).or_default();
+        let before = known.end.replace(end);
+        let lifecycle_at = |end: &End| end.head.lifecycle_at;
+        // Only what is no report makes a batch that was fresh another one.
+        if before.as_ref().map(lifecycle_at) != known.end.as_ref().map(lifecycle_at)
+            || known.fresh.len() > MOST_FRESH
+        {
+            known.fresh.clear();
+        }
+        for tally in tallies.iter().filter(|tally| tally.fresh) {
+            let batch = owned(tally);
+            if !known.fresh.contains(&batch) {
+                known.fresh.insert(batch);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Workspace, Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn owned(tally: &Tally<'_>) -> (Day, Service, Step) {
+    (tally.day, tally.service.clone(), tally.step.clone())
+}
+
+impl Store {
+    /// What whoever has just reported this is told, as of a flush that had the report.
+    pub fn known_issue(
+        &self,
+        workspace: &Workspace,
+        service: &Service,
+        step: &Step,
+    ) -> Option<KnownIssue> {
+        self.ends
+            .get(workspace)?
+            .standings
+            .known_issue(service, step)
+    }
+}
+
+impl Session {
+    /// How the drifts stand at this moment of the transaction.
+    pub(super) async fn standings(&mut self, workspace: &Workspace) -> Result<Standings> {
+        let mut standings = Standings::default();
+        for row in self.rows(CONFIRMED, [workspace.as_str().into()]).await? {
+            let (service, step): (Service, Step) = (row.word(0)?, row.word(1)?);
+            standings.set(&service, &step, row.json(2)?);
+        }
+        Ok(standings)
+    }
+}
