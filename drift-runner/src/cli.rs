@@ -141,7 +141,7 @@ fn run(command: Command) -> anyhow::Result<Done> {
                 let mut work = api.work().await?;
                 work.services
                     .retain(|work| service.as_ref().is_none_or(|only| work.service == *only));
-                check(&work, json)
+                check(&work, &Scrapers::read(&settings.scrapers)?, json)
             }
             Command::Doctor { json } => examine(&settings, &environment, &api, json).await,
             Command::Tick { service, pass } => {
@@ -259,8 +259,8 @@ struct Checked<'a> {
     work: &'a Work,
 }
 
-fn check(work: &Work, json: bool) -> anyhow::Result<Done> {
-    let due = !work.ask.is_empty() || work.services.iter().any(is_due);
+fn check(work: &Work, scrapers: &Scrapers, json: bool) -> anyhow::Result<Done> {
+    let due = work.services.iter().any(|service| is_due(service, scrapers, work.as_of));
     if json {
         print_json(&Checked { due, work })?;
         return Ok(Done::Well);

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drift_client::scrapers::Scrapers;
-use drift_schema::Service;
+use drift_schema::{Micros, Service};
 use drift_schema::run::{
-    Budget, Claim, Claimed, IssueToAsk, Observed, Run, ServiceWork, WithheldFor, Work,
+    Budget, Claim, Claimed, IssueToAsk, Observed, Run, ServiceWork, Task, WithheldFor, Work,
 };
 use futures_util::StreamExt as _;
 use tokio_util::sync::CancellationToken;
@@ -64,7 +64,7 @@ impl Runner {
                     // An issue was closed meanwhile, or is gone: that may be work.
                     work = self.api.work().await?;
                 }
-                (due(&work, wanted), false)
+                (self.due(&work, wanted), false)
             }
         };
         let room = Arc::new(Room::of(self.limits.new_issues));
@@ -75,26 +75,28 @@ impl Runner {
         Ok(Summary::of(served.await))
     }
 
+    fn due(&self, work: &Work, wanted: &Wanted) -> Vec<Service> {
+        let services = work.services.iter().map(|work| &work.service);
+        match wanted {
+            Wanted::Only(only) => services.filter(|service| *service == only).cloned().collect(),
+            _ => services.cloned().collect(),
+        }
+    }
+
     /// Asks the tracker how issues are. Webhooks get lost; what was missed is told to the backend now. Whether anything was.
     async fn ask(&self, issues: &[IssueToAsk]) -> Result<bool, ApiError> {
-        for ask in issues {
-            match self.tracker.observe(&ask.issue).await {
+        let mut changed = false;
+        for (ask, seen) in self.tracker.changed(issues).await {
+            match seen {
                 Ok(issue) => {
                     let (service, step_hash) = (ask.service.clone(), ask.step_hash.clone());
-                    self.api
-                        .observed(&Observed {
-                            service,
-                            step_hash,
-                            issue,
-                        })
-                        .await?;
+                    self.api.observed(&Observed { service, step_hash, issue }).await?;
+                    changed = true;
                 }
-                Err(trouble) => {
-                    tracing::warn!(issue = ask.issue.number, %trouble, "cannot ask how an issue is")
-                }
+                Err(trouble) => tracing::warn!(%trouble, "cannot ask how the issues are"),
             }
         }
-        Ok(!issues.is_empty())
+        Ok(changed)
     }
 
     /// Everything there is to do for one service, under one lease.
@@ -112,7 +114,7 @@ impl Runner {
         let mut summary = ServiceSummary::begun(&run);
         tracing::info!(service = %run.service, run = %run.run, drifts = run.drifts.len(), "claimed");
         let worked = tokio::select! {
-            worked = self.work_on(&run, room, &mut summary.drifts) => worked,
+            worked = self.work_on(&run, by_hand, room, &mut summary) => worked,
             lost = self.keep_lease(&run) => Err(lost),
         };
         if let Err(error) = worked {
@@ -140,46 +142,37 @@ impl Runner {
         self.api.claim(&claim).await
     }
 
-    async fn work_on(
-        &self,
-        run: &Run,
-        room: &Room,
-        told: &mut Vec<DriftSummary>,
-    ) -> Result<(), ApiError> {
+    async fn work_on(&self, run: &Run, by_hand: bool, room: &Room, summary: &mut ServiceSummary) -> Result<(), ApiError> {
         let entry = self.scrapers.get(&run.service);
         let replayed = match entry {
-            Some(entry) if run.drifts.iter().any(|drift| drift.task.is_replay()) => {
-                Some(self.replay(run, entry).await?)
-            }
+            Some(entry) if by_hand || run.drifts.iter().any(|drift| drift.task.is_replay()) => Some(self.replay(run, entry).await?),
             _ => None,
         };
+        summary.replayed(replayed.as_ref());
         // Side by side: an account that stands about does not wait for GitHub.
-        let (cleaned, settled) = tokio::join!(
-            self.clean_up(run, entry, replayed.as_ref()),
-            self.settle(run, entry, replayed.as_ref(), room, told)
-        );
+        let cleaning = self.clean_up(run, entry, replayed.as_ref());
+        let settling = self.settle(run, entry, replayed.as_ref(), room, &mut summary.drifts);
+        let (cleaned, settled) = tokio::join!(cleaning, settling);
         let all = settled?;
         self.finish(run, replayed, cleaned, all).await
     }
 }
 
-/// Services of which something would be handed out.
-fn due(work: &Work, wanted: &Wanted) -> Vec<Service> {
-    let services = work.services.iter().filter(|service| is_due(service));
-    let services = services.map(|work| work.service.clone());
-    match wanted {
-        Wanted::Only(only) => services.filter(|service| service == only).collect(),
-        _ => services.collect(),
+/// Whether a claim would get something. What the backend withholds is replays, except where another runner is at work; what
+/// there is of budgets and scrapers, only we know.
+pub fn is_due(work: &ServiceWork, scrapers: &Scrapers, now: Micros) -> bool {
+    let only_tasks = work.drifts.iter().any(|drift| !drift.task.is_replay());
+    if let Some(withheld) = &work.withheld {
+        return only_tasks && withheld.reason != WithheldFor::Leased;
     }
-}
-
-/// Whether a claim would get something: what is withheld is replays, except where another runner is at work.
-pub fn is_due(work: &ServiceWork) -> bool {
-    match &work.withheld {
-        None => true,
-        Some(withheld) if withheld.reason == WithheldFor::Leased => false,
-        Some(_) => work.drifts.iter().any(|drift| !drift.task.is_replay()),
-    }
+    let Some(entry) = scrapers.get(&work.service) else {
+        return only_tasks;
+    };
+    // Somebody waits for a verification; it does not wait for the cool-down.
+    let urgent = work.drifts.iter().any(|drift| drift.task == Task::Verify);
+    let since = work.budget.last.map(|last| now.0.saturating_sub(last.0));
+    let cool = urgent || since.is_none_or(|since| since >= i64::try_from(entry.budget.cooldown.as_micros()).unwrap_or(i64::MAX));
+    only_tasks || (work.budget.today < entry.budget.per_day && cool)
 }
 
 fn seconds(time: Duration) -> u32 {

@@ -8,7 +8,7 @@ pub mod text;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use drift_schema::run::{ClaimedDrift, Issue, IssueState, Observation, Proof};
+use drift_schema::run::{ClaimedDrift, Issue, IssueState, IssueToAsk, Observation, Proof};
 use drift_schema::{Digest, Micros, Service};
 
 pub use board::{At, Board, Card, Draft, Edit, Look, Trouble};
@@ -277,7 +277,7 @@ impl Tracker {
             Look::Here(card) | Look::Moved(card) => card,
             Look::Gone => return Ok(Effect::Differs(Observation::Gone)),
         };
-        if card.state == IssueState::Open {
+        if card.state == IssueState::Open && issue.state == IssueState::Closed {
             return Ok(Effect::Differs(Observation::Open));
         }
         if is_folded(&card) {
@@ -285,12 +285,40 @@ impl Tracker {
                 .fold_into(story, &identity, card, Action::Settled)
                 .await;
         }
-        let closing = card
-            .closed_at
-            .map_or_else(|| card.number.to_string(), |at| at.to_string());
-        self.say(&card, Some(text::settled(story, &identity, &closing)))
+        // Open still: a replay that somebody asked for has passed. Closing it is for people.
+        let closing = match (card.state, card.closed_at) {
+            (IssueState::Open, _) => None,
+            (IssueState::Closed, at) => Some(at.map_or_else(String::new, |at| at.to_string())),
+        };
+        self.say(&card, Some(text::settled(story, &identity, closing.as_deref())))
             .await?;
         Ok(self.did(Action::Settled, &card))
+    }
+
+    /// How issues are, where that is not what we know of them. Many at once cost one list.
+    pub async fn changed<'a>(&self, asked: &'a [IssueToAsk]) -> Vec<(&'a IssueToAsk, Result<Observation, Trouble>)> {
+        let listed = if asked.len() > 2 { self.board.list(LABEL).await.unwrap_or_default() } else { Vec::new() };
+        let as_known = |ask: &IssueToAsk| {
+            let card = listed.iter().find(|card| card.number == ask.issue.number && card.url == ask.issue.url);
+            card.is_some_and(|card| card.state == ask.issue.state)
+        };
+        let mut changed = Vec::new();
+        for ask in asked.iter().filter(|ask| !as_known(ask)) {
+            let seen = self.observe(&ask.issue).await;
+            let same = match (&seen, ask.issue.state) {
+                (Ok(Observation::Open), IssueState::Open) | (Ok(Observation::Closed), IssueState::Closed) => true,
+                (Err(_), _) => {
+                    // One line why is enough: the others would fail the same way.
+                    changed.push((ask, seen));
+                    break;
+                }
+                _ => false,
+            };
+            if !same {
+                changed.push((ask, seen));
+            }
+        }
+        changed
     }
 
     /// How an issue is, as far as the tracker knows.

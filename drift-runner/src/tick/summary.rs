@@ -7,8 +7,9 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::api::ApiError;
+use crate::replay::Replayed;
 use crate::tracker::Action;
-use crate::verdict::Finding;
+use crate::verdict::{Ending, Finding};
 
 #[derive(Debug, Serialize)]
 pub struct Summary {
@@ -28,6 +29,9 @@ pub struct ServiceSummary {
     pub withheld: Option<Withheld>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// How the last start of the scraper ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replay: Option<String>,
     #[serde(skip)]
     pub drifts: Vec<DriftSummary>,
 }
@@ -83,6 +87,9 @@ impl Summary {
             text += &format!("{} {}: {}\n", drift.service, drift.step, drift.words());
         }
         for service in &self.services {
+            if let Some(replay) = &service.replay {
+                text += &format!("{}: the replay {replay}\n", service.service);
+            }
             if let Some(withheld) = &service.withheld {
                 text += &format!("{}: withheld, {}\n", service.service, words(withheld));
             }
@@ -105,6 +112,7 @@ pub fn words(withheld: &Withheld) -> String {
         For::Paused => "somebody paused its replays",
         For::Budget => "its budget for today is used up",
         For::Cooldown => "the last replay was too short a time ago",
+        For::NoScraper => "scrapers.toml has no scraper for it",
         For::Backoff => "the last run failed for reasons of its own, and the next waits a little",
     };
     match withheld.until {
@@ -120,6 +128,7 @@ impl ServiceSummary {
             run: None,
             withheld: None,
             error: None,
+            replay: None,
             drifts: Vec::new(),
         }
     }
@@ -150,6 +159,21 @@ impl ServiceSummary {
             error: Some(why.to_owned()),
             ..Self::new(service)
         }
+    }
+
+    pub fn replayed(&mut self, replayed: Option<&Replayed>) {
+        let Some(last) = replayed.and_then(|replayed| replayed.tries.last()) else {
+            return;
+        };
+        self.replay = Some(match &last.ending {
+            Ending::Succeeded => "passed every step".to_owned(),
+            Ending::Tripped { step, .. } => format!("tripped at {step}"),
+            Ending::Failed(code) => format!("gave up: {code}"),
+            Ending::Broke(code) => match replayed.and_then(|replayed| replayed.broke.as_ref()) {
+                Some(why) => format!("broke: {code}, {why}"),
+                None => format!("broke: {code}"),
+            },
+        });
     }
 
     pub fn fail(&mut self, error: &ApiError) {

@@ -46,18 +46,26 @@ pub fn reopened(story: &Story<'_>, identity: &Identity) -> Option<Comment> {
     ))
 }
 
-/// The fix holds. `closing` tells this closing from others of the same issue.
-pub fn settled(story: &Story<'_>, identity: &Identity, closing: &str) -> Comment {
+/// The step passes again. `closing` tells this closing from others of the same issue; an issue without one is open.
+pub fn settled(story: &Story<'_>, identity: &Identity, closing: Option<&str>) -> Comment {
     let version = story.drift.fixed_in.as_ref();
     let version = version.map_or_else(String::new, |version| {
         format!(" with scraper {}", code(version.as_str()))
     });
+    let step = code(story.drift.step.as_str());
     let later = version_note(story);
-    let text = format!(
-        "The fix holds: a replay{version} passed {}. This issue stays closed.{later}",
-        code(story.drift.step.as_str())
-    );
-    Comment::new(identity, &format!("settled {closing}"), &text)
+    match closing {
+        Some(closing) => {
+            let text = format!("The fix holds: a replay{version} passed {step}. This issue stays closed.{later}");
+            Comment::new(identity, &format!("settled {closing}"), &text)
+        }
+        None => {
+            let good = story.drift.last_good.as_ref();
+            let about = good.map_or_else(String::new, |good| second(good.at));
+            let text = format!("A replay{version} passed {step} again. If that is the fix, close this issue.{later}");
+            Comment::new(identity, &format!("passed {about}"), &text)
+        }
+    }
 }
 
 fn version_note(story: &Story<'_>) -> String {
