@@ -6,7 +6,8 @@ use std::time::Duration;
 use drift_schema::Digest;
 use drift_schema::Micros;
 use drift_schema::run::{
-    Claim, Claimed, Done, Finish, Heartbeat, Judged, Judgement, Leased, Left, Observed, Passed, Work,
+    Claim, Claimed, Done, Finish, Heartbeat, Judged, Judgement, Leased, Left, Observed, Passed,
+    Work,
 };
 use reqwest::{Method, StatusCode, header};
 use secrecy::{ExposeSecret as _, SecretString};

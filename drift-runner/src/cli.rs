@@ -260,7 +260,10 @@ struct Checked<'a> {
 }
 
 fn check(work: &Work, scrapers: &Scrapers, json: bool) -> anyhow::Result<Done> {
-    let due = work.services.iter().any(|service| is_due(service, scrapers, work.as_of));
+    let due = work
+        .services
+        .iter()
+        .any(|service| is_due(service, scrapers, work.as_of));
     if json {
         print_json(&Checked { due, work })?;
         return Ok(Done::Well);

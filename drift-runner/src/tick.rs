@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drift_client::scrapers::Scrapers;
-use drift_schema::{Micros, Service};
 use drift_schema::run::{
     Budget, Claim, Claimed, IssueToAsk, Observed, Run, ServiceWork, Task, WithheldFor, Work,
 };
+use drift_schema::{Micros, Service};
 use futures_util::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -54,17 +54,28 @@ pub enum Wanted {
     ByHand(Vec<Service>),
 }
 
+impl Wanted {
+    fn of(&self, mut work: Work) -> Work {
+        if let Self::Only(only) = self {
+            work.services.retain(|work| work.service == *only);
+            work.ask.retain(|ask| ask.service == *only);
+        }
+        work
+    }
+}
+
 impl Runner {
     pub async fn tick(&self, wanted: &Wanted) -> Result<Summary, ApiError> {
         let (services, by_hand) = match wanted {
             Wanted::ByHand(services) => (services.clone(), true),
             Wanted::Reported | Wanted::Only(_) => {
-                let mut work = self.api.work().await?;
+                let mut work = wanted.of(self.api.work().await?);
                 if self.ask(&work.ask).await? {
                     // An issue was closed meanwhile, or is gone: that may be work.
-                    work = self.api.work().await?;
+                    work = wanted.of(self.api.work().await?);
                 }
-                (self.due(&work, wanted), false)
+                let services = work.services.into_iter().map(|work| work.service);
+                (services.collect(), false)
             }
         };
         let room = Arc::new(Room::of(self.limits.new_issues));
@@ -75,14 +86,6 @@ impl Runner {
         Ok(Summary::of(served.await))
     }
 
-    fn due(&self, work: &Work, wanted: &Wanted) -> Vec<Service> {
-        let services = work.services.iter().map(|work| &work.service);
-        match wanted {
-            Wanted::Only(only) => services.filter(|service| *service == only).cloned().collect(),
-            _ => services.cloned().collect(),
-        }
-    }
-
     /// Asks the tracker how issues are. Webhooks get lost; what was missed is told to the backend now. Whether anything was.
     async fn ask(&self, issues: &[IssueToAsk]) -> Result<bool, ApiError> {
         let mut changed = false;
@@ -90,7 +93,13 @@ impl Runner {
             match seen {
                 Ok(issue) => {
                     let (service, step_hash) = (ask.service.clone(), ask.step_hash.clone());
-                    self.api.observed(&Observed { service, step_hash, issue }).await?;
+                    self.api
+                        .observed(&Observed {
+                            service,
+                            step_hash,
+                            issue,
+                        })
+                        .await?;
                     changed = true;
                 }
                 Err(trouble) => tracing::warn!(%trouble, "cannot ask how the issues are"),
@@ -142,10 +151,18 @@ impl Runner {
         self.api.claim(&claim).await
     }
 
-    async fn work_on(&self, run: &Run, by_hand: bool, room: &Room, summary: &mut ServiceSummary) -> Result<(), ApiError> {
+    async fn work_on(
+        &self,
+        run: &Run,
+        by_hand: bool,
+        room: &Room,
+        summary: &mut ServiceSummary,
+    ) -> Result<(), ApiError> {
         let entry = self.scrapers.get(&run.service);
         let replayed = match entry {
-            Some(entry) if by_hand || run.drifts.iter().any(|drift| drift.task.is_replay()) => Some(self.replay(run, entry).await?),
+            Some(entry) if by_hand || run.drifts.iter().any(|drift| drift.task.is_replay()) => {
+                Some(self.replay(run, entry).await?)
+            }
             _ => None,
         };
         summary.replayed(replayed.as_ref());
@@ -171,7 +188,10 @@ pub fn is_due(work: &ServiceWork, scrapers: &Scrapers, now: Micros) -> bool {
     // Somebody waits for a verification; it does not wait for the cool-down.
     let urgent = work.drifts.iter().any(|drift| drift.task == Task::Verify);
     let since = work.budget.last.map(|last| now.0.saturating_sub(last.0));
-    let cool = urgent || since.is_none_or(|since| since >= i64::try_from(entry.budget.cooldown.as_micros()).unwrap_or(i64::MAX));
+    let cool = urgent
+        || since.is_none_or(|since| {
+            since >= i64::try_from(entry.budget.cooldown.as_micros()).unwrap_or(i64::MAX)
+        });
     only_tasks || (work.budget.today < entry.budget.per_day && cool)
 }
 

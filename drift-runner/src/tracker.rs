@@ -290,23 +290,36 @@ impl Tracker {
             (IssueState::Open, _) => None,
             (IssueState::Closed, at) => Some(at.map_or_else(String::new, |at| at.to_string())),
         };
-        self.say(&card, Some(text::settled(story, &identity, closing.as_deref())))
-            .await?;
+        self.say(
+            &card,
+            Some(text::settled(story, &identity, closing.as_deref())),
+        )
+        .await?;
         Ok(self.did(Action::Settled, &card))
     }
 
     /// How issues are, where that is not what we know of them. Many at once cost one list.
-    pub async fn changed<'a>(&self, asked: &'a [IssueToAsk]) -> Vec<(&'a IssueToAsk, Result<Observation, Trouble>)> {
-        let listed = if asked.len() > 2 { self.board.list(LABEL).await.unwrap_or_default() } else { Vec::new() };
+    pub async fn changed<'a>(
+        &self,
+        asked: &'a [IssueToAsk],
+    ) -> Vec<(&'a IssueToAsk, Result<Observation, Trouble>)> {
+        let listed = if asked.len() > 2 {
+            self.board.list(LABEL).await.unwrap_or_default()
+        } else {
+            Vec::new()
+        };
         let as_known = |ask: &IssueToAsk| {
-            let card = listed.iter().find(|card| card.number == ask.issue.number && card.url == ask.issue.url);
+            let card = listed
+                .iter()
+                .find(|card| card.number == ask.issue.number && card.url == ask.issue.url);
             card.is_some_and(|card| card.state == ask.issue.state)
         };
         let mut changed = Vec::new();
         for ask in asked.iter().filter(|ask| !as_known(ask)) {
             let seen = self.observe(&ask.issue).await;
             let same = match (&seen, ask.issue.state) {
-                (Ok(Observation::Open), IssueState::Open) | (Ok(Observation::Closed), IssueState::Closed) => true,
+                (Ok(Observation::Open), IssueState::Open)
+                | (Ok(Observation::Closed), IssueState::Closed) => true,
                 (Err(_), _) => {
                     // One line why is enough: the others would fail the same way.
                     changed.push((ask, seen));

@@ -23,6 +23,7 @@ mod many_processes;
 mod migrations;
 mod model;
 mod queries;
+mod runner;
 mod runs;
 mod tables;
 mod telemetry;

@@ -56,13 +56,17 @@ pub fn settled(story: &Story<'_>, identity: &Identity, closing: Option<&str>) ->
     let later = version_note(story);
     match closing {
         Some(closing) => {
-            let text = format!("The fix holds: a replay{version} passed {step}. This issue stays closed.{later}");
+            let text = format!(
+                "The fix holds: a replay{version} passed {step}. This issue stays closed.{later}"
+            );
             Comment::new(identity, &format!("settled {closing}"), &text)
         }
         None => {
             let good = story.drift.last_good.as_ref();
             let about = good.map_or_else(String::new, |good| second(good.at));
-            let text = format!("A replay{version} passed {step} again. If that is the fix, close this issue.{later}");
+            let text = format!(
+                "A replay{version} passed {step} again. If that is the fix, close this issue.{later}"
+            );
             Comment::new(identity, &format!("passed {about}"), &text)
         }
     }
