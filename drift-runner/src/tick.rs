@@ -135,7 +135,7 @@ impl Runner {
     async fn claim(&self, service: &Service, by_hand: bool) -> Result<Claimed, ApiError> {
         let budget = self.scrapers.get(service).map(|entry| Budget {
             per_day: entry.budget.per_day,
-            cooldown_seconds: seconds(entry.budget.cooldown),
+            cooldown_seconds: u32::try_from(entry.budget.cooldown.as_secs()).unwrap_or(u32::MAX),
         });
         if budget.is_none() {
             tracing::warn!(%service, "no scraper in scrapers.toml: nothing of it can be replayed");

@@ -6,3 +6,4 @@ pub mod flat;
 pub mod ingest;
 pub mod log;
 pub mod size;
+pub mod tick;

@@ -35,9 +35,7 @@ impl Drift {
             Gate::to(server.address.parse().unwrap(), &script).await,
             Gate::to(github.address, &script).await,
         ];
-        let mut outpost = Outpost::at(&gates[0].base(), key)
-            .telling(&gates[1].base())
-            .with("DRIFT_LEASE", "2s");
+        let mut outpost = Outpost::at(&gates[0].base(), key).telling(&gates[1].base());
         outpost.scraper(&service, &TRIPS);
         script.pass();
         Self {
@@ -172,6 +170,8 @@ async fn one_trial(server: &Server, keys: &Keys, phase: Phase, fault: Fault, at:
     drift.prepare(server, &keys.ingest, phase).await;
     drift.script.plan(at, fault);
     if fault == Fault::HoldAfter {
+        // What is killed here is taken over soon.
+        drift.outpost.set("DRIFT_LEASE", "2s");
         let mut runner = drift.outpost.start(&["tick", "--service", &drift.service]);
         tokio::select! {
             () = drift.script.holds() => {}
@@ -179,6 +179,7 @@ async fn one_trial(server: &Server, keys: &Keys, phase: Phase, fault: Fault, at:
             _ = runner.wait() => {}
         }
         let _ = runner.kill().await;
+        drift.outpost.set("DRIFT_LEASE", "60s");
     } else {
         drift.tick().await;
     }

@@ -190,10 +190,16 @@ async fn a_fix_that_holds_is_said_once_and_the_issue_stays_closed() {
     let tracker = tracker(&github);
     let mut tale = Tale::of("openai", "signup-form");
     let issue = opened(&tracker, &tale).await;
+    // Somebody has reopened it meanwhile: the backend is told, and says what follows.
+    let closed = Issue {
+        state: IssueState::Closed,
+        ..issue.clone()
+    };
     assert_eq!(
-        tracker.settle(&tale.story(), &issue).await.unwrap(),
+        tracker.settle(&tale.story(), &closed).await.unwrap(),
         Effect::Differs(Observation::Open)
     );
+    assert!(github.only_issue().comments.is_empty());
     github.state().close(issue.number);
     tale.drift.fixed_in = Some(ScraperVersion::parse("1.5.0").unwrap());
     for _ in 0..2 {
@@ -203,6 +209,24 @@ async fn a_fix_that_holds_is_said_once_and_the_issue_stays_closed() {
     assert!(!shown.open);
     assert_eq!(shown.comments.len(), 1);
     assert!(shown.comments[0].contains("holds") && shown.comments[0].contains("`1.5.0`"));
+}
+
+#[tokio::test]
+async fn a_step_that_passes_while_its_issue_is_open_is_said_and_closing_is_left_to_people() {
+    let github = FakeGithub::start().await;
+    let tracker = tracker(&github);
+    let tale = Tale::of("openai", "signup-form");
+    let issue = opened(&tracker, &tale).await;
+    for _ in 0..2 {
+        let (_, now) = did(tracker.settle(&tale.story(), &issue).await.unwrap());
+        assert_eq!(now.state, IssueState::Open);
+    }
+    let shown = github.only_issue();
+    assert!(
+        shown.comments.len() == 1 && shown.comments[0].contains("close this issue"),
+        "{:?}",
+        shown.comments
+    );
 }
 
 #[tokio::test]
