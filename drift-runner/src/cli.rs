@@ -124,7 +124,12 @@ fn run(command: Command) -> anyhow::Result<Done> {
         Command::Tick { pass, .. } | Command::Replay { pass, .. } => pass.concurrency,
         _ => None,
     };
-    let settings = Settings::read(&environment, &Flags { concurrency })?;
+    let without_tracker = matches!(command, Command::Check { .. });
+    let flags = Flags {
+        concurrency,
+        without_tracker,
+    };
+    let settings = Settings::read(&environment, &flags)?;
     log::start(&settings.log, settings.log_json)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -1,6 +1,8 @@
 //! Configuration: read once, whole, from flags over the environment, with every problem in one message. The environment's own
 //! reader is the client's, whose `scrapers.toml` we read, too.
 
+mod table;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +13,8 @@ use url::Url;
 
 use crate::tick::Limits;
 use crate::tracker::github::{self, AppKey, Login, Repository, Screenshots};
+use table::default_of;
+pub use table::variables;
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -33,138 +37,12 @@ pub enum TrackerSettings {
     Github(github::Settings),
 }
 
-/// One variable: its name, what it is when nobody sets it, and what it is for.
-struct Variable(&'static str, &'static str, &'static str);
-
-/// Every variable that is read. Secrets have a twin `NAME_FILE`.
-const VARIABLES: &[Variable] = &[
-    Variable(
-        "DRIFT_API_URL",
-        "http://127.0.0.1:8080",
-        "where the backend is",
-    ),
-    Variable(
-        "DRIFT_RUNNER_KEY",
-        "",
-        "its key, of scope runner (or a file with it: DRIFT_RUNNER_KEY_FILE)",
-    ),
-    Variable(
-        "DRIFT_SCRAPERS",
-        "scrapers.toml",
-        "which scraper serves which service",
-    ),
-    Variable(
-        "DRIFT_TRACKER",
-        "",
-        "github or local; without it: github where GITHUB_REPOSITORY is set",
-    ),
-    Variable(
-        "DRIFT_LOCAL_ISSUES",
-        "drift-issues",
-        "folder of the local tracker",
-    ),
-    Variable("GITHUB_REPOSITORY", "", "where issues go: owner/name"),
-    Variable(
-        "GITHUB_TOKEN",
-        "",
-        "with issues: write (or a file: GITHUB_TOKEN_FILE)",
-    ),
-    Variable(
-        "GITHUB_API_URL",
-        "https://api.github.com",
-        "of another GitHub",
-    ),
-    Variable(
-        "DRIFT_GITHUB_APP_ID",
-        "",
-        "log in as this App, in place of a token",
-    ),
-    Variable(
-        "DRIFT_GITHUB_APP_KEY",
-        "",
-        "its private key, PEM (or a file: DRIFT_GITHUB_APP_KEY_FILE)",
-    ),
-    Variable(
-        "DRIFT_GITHUB_INSTALLATION",
-        "",
-        "of the App; without it the repository's is asked for",
-    ),
-    Variable(
-        "DRIFT_SCREENSHOTS",
-        "link",
-        "link: signed and expiring; branch: files on the branch drift-evidence",
-    ),
-    Variable(
-        "DRIFT_GITHUB_WRITES_PER_MINUTE",
-        "60",
-        "GitHub allows about 80; 0 is no limit",
-    ),
-    Variable(
-        "DRIFT_GITHUB_PATIENCE",
-        "2m",
-        "how long a rate limit may make a pass wait",
-    ),
-    Variable(
-        "DRIFT_NEW_ISSUES_PER_TICK",
-        "10",
-        "what comes on top goes into one issue",
-    ),
-    Variable(
-        "DRIFT_CONCURRENCY",
-        "4",
-        "services that are replayed side by side",
-    ),
-    Variable(
-        "DRIFT_LEASE",
-        "2m",
-        "after a crash, another runner takes over when this has passed",
-    ),
-    Variable(
-        "DRIFT_API_PATIENCE",
-        "30s",
-        "how long a call to the backend is repeated while it is away",
-    ),
-    Variable(
-        "DRIFT_SCHEDULE",
-        "0 0 * * * *",
-        "of the daemon: second minute hour day month weekday, in UTC",
-    ),
-    Variable(
-        "DRIFT_JITTER",
-        "60s",
-        "of the daemon: each pass waits up to that long, so that not all runners come at once",
-    ),
-    Variable(
-        "DRIFT_RUNNER_NAME",
-        "",
-        "who holds a lease, for people; without it: the host's name",
-    ),
-    Variable(
-        "DRIFT_LOG",
-        "info",
-        "what is logged, as in info,drift_runner=debug",
-    ),
-    Variable("DRIFT_LOG_FORMAT", "pretty", "pretty or json"),
-];
-
-/// For `--help`.
-pub fn variables() -> String {
-    let mut text = "Environment:\n".to_owned();
-    for Variable(name, default, help) in VARIABLES {
-        let default = if default.is_empty() {
-            String::new()
-        } else {
-            format!(" [default: {default}]")
-        };
-        text += &format!("  {name:<31} {help}{default}\n");
-    }
-    text
-}
-
 /// What stands on the command line in place of the environment.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
     pub concurrency: Option<usize>,
+    /// The command tells nobody anything, so no tracker need be configured.
+    pub without_tracker: bool,
 }
 
 impl Settings {
@@ -199,7 +77,13 @@ impl Reader<'_> {
             self.problem("DRIFT_RUNNER_KEY is not set: make a key with `drift-api key create --scope runner --name runner`");
         }
         let patience = self.time("DRIFT_API_PATIENCE");
-        let tracker = self.tracker();
+        let tracker = if flags.without_tracker {
+            Some(TrackerSettings::Local(PathBuf::from(
+                self.text("DRIFT_LOCAL_ISSUES"),
+            )))
+        } else {
+            self.tracker()
+        };
         let concurrency = match flags.concurrency {
             Some(number) => Some(number),
             None => self.with("DRIFT_CONCURRENCY", |text| {
@@ -336,16 +220,8 @@ impl Reader<'_> {
 
     /// The value, or the default.
     fn text(&self, name: &'static str) -> String {
-        let default = || {
-            VARIABLES
-                .iter()
-                .find(|variable| variable.0 == name)
-                .map_or("", |variable| variable.1)
-        };
-        self.environment
-            .get(name)
-            .unwrap_or_else(default)
-            .to_owned()
+        let value = self.environment.get(name);
+        value.unwrap_or_else(|| default_of(name)).to_owned()
     }
 
     fn secret(&mut self, name: &'static str) -> Option<SecretString> {
@@ -384,84 +260,4 @@ impl Reader<'_> {
 const TIME: &str = "is not a time, as in 500ms, 10s, 2m or 1h";
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(pairs: &[(&str, &str)]) -> Result<Settings, Problems> {
-        let key = [("DRIFT_RUNNER_KEY", "k")];
-        let pairs = key.iter().chain(pairs).copied();
-        Settings::read(&Environment::from_pairs(pairs), &Flags::default())
-    }
-
-    #[test]
-    fn with_a_key_alone_issues_go_to_a_folder() {
-        let settings = read(&[]).unwrap();
-        assert!(
-            matches!(settings.tracker, TrackerSettings::Local(folder) if folder.ends_with("drift-issues"))
-        );
-        assert_eq!(
-            (settings.limits.concurrency, settings.limits.new_issues),
-            (4, 10)
-        );
-    }
-
-    #[test]
-    fn in_github_actions_they_go_to_the_repository_unless_somebody_says_otherwise() {
-        let actions = [
-            ("GITHUB_REPOSITORY", "a/b"),
-            ("GITHUB_TOKEN", "t"),
-            ("GITHUB_API_URL", "https://api.github.com"),
-        ];
-        assert!(matches!(
-            read(&actions).unwrap().tracker,
-            TrackerSettings::Github(_)
-        ));
-        let local = [("GITHUB_REPOSITORY", "a/b"), ("DRIFT_TRACKER", "local")];
-        assert!(matches!(
-            read(&local).unwrap().tracker,
-            TrackerSettings::Local(_)
-        ));
-    }
-
-    #[test]
-    fn every_problem_is_told_at_once_and_no_secret_with_it() {
-        let environment = Environment::from_pairs([
-            ("DRIFT_API_URL", "ftp://x"),
-            ("DRIFT_TRACKER", "github"),
-            ("DRIFT_GITHUB_APP_ID", "x"),
-            ("DRIFT_GITHUB_APP_KEY", "s3cr3t"),
-            ("DRIFT_LEASE", "soon"),
-            ("DRIFT_SCHEDULE", "*/5 * * * *"),
-            ("DRIFT_CONCURRENCY", "0"),
-            ("DRIFT_LOG", "drift_runner=loud"),
-        ]);
-        let told = Settings::read(&environment, &Flags::default())
-            .unwrap_err()
-            .to_string();
-        for name in [
-            "DRIFT_API_URL",
-            "DRIFT_RUNNER_KEY",
-            "GITHUB_REPOSITORY",
-            "DRIFT_GITHUB_APP_ID",
-            "DRIFT_GITHUB_APP_KEY",
-            "DRIFT_LEASE",
-            "DRIFT_SCHEDULE",
-            "concurrency",
-            "DRIFT_LOG",
-        ] {
-            assert!(told.contains(name), "{name}: {told}");
-        }
-        assert!(!told.contains("s3cr3t"), "{told}");
-    }
-
-    #[test]
-    fn a_five_field_schedule_is_answered_with_the_sixth() {
-        let told = read(&[("DRIFT_SCHEDULE", "*/5 * * * *")])
-            .unwrap_err()
-            .to_string();
-        assert!(
-            told.contains("0 */5 * * * *") || told.contains("six fields"),
-            "{told}"
-        );
-    }
-}
+mod tests;

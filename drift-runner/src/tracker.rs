@@ -2,72 +2,27 @@
 //! news or silence, not too many at once) are written once, here, on top of a `Board`, which is GitHub or a folder.
 
 mod board;
+mod folding;
 pub mod github;
 pub mod local;
+mod story;
 pub mod text;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use drift_schema::run::{ClaimedDrift, Issue, IssueState, IssueToAsk, Observation, Proof};
-use drift_schema::{Digest, Micros, Service};
+use drift_schema::run::{Issue, IssueState, IssueToAsk, Observation};
+use drift_schema::Service;
+use sha2::{Digest as _, Sha256};
 
 pub use board::{At, Board, Card, Draft, Edit, Look, Trouble};
+use folding::is_folded;
+pub use story::{Picture, Story};
 use text::{COUNTERS, Comment, Identity, PICTURES, own};
-
-use crate::changes::Changes;
 
 /// On every issue of ours.
 pub const LABEL: &str = "drift";
 /// Stops comments. The shorter one is what people know from other bots.
 pub const QUIET: [&str; 2] = ["drift/quiet", "quiet"];
-
-/// Everything that an issue tells about a drift.
-#[derive(Clone)]
-pub struct Story<'a> {
-    pub service: &'a Service,
-    pub drift: &'a ClaimedDrift,
-    pub proof: Option<&'a Proof>,
-    pub picture: Option<Picture>,
-    /// The latest that a client sent along.
-    pub reported_picture: Option<Picture>,
-    pub tree: Option<String>,
-    pub tree_link: Option<String>,
-    pub changes: Option<Changes>,
-    /// The scraper's command, for people.
-    pub command: Option<&'a str>,
-    /// An issue that is gone, in whose place this one comes.
-    pub follows: Option<u64>,
-    pub now: Micros,
-}
-
-/// How a picture is shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Picture {
-    /// A signed link to our own server. Expires.
-    Link {
-        digest: Digest,
-        url: String,
-    },
-    /// A file beside the issue.
-    Inline {
-        digest: Digest,
-        target: String,
-    },
-    Missing {
-        digest: Digest,
-        why: String,
-    },
-}
-
-impl Picture {
-    pub fn digest(&self) -> &Digest {
-        match self {
-            Self::Link { digest, .. }
-            | Self::Inline { digest, .. }
-            | Self::Missing { digest, .. } => digest,
-        }
-    }
-}
 
 /// How many issues a tick may still open.
 pub struct Room(AtomicU32);
@@ -394,125 +349,6 @@ impl Tracker {
         Ok(comments.iter().any(|text| text.contains(&comment.marker)))
     }
 
-    /// A row in the oldest folded issue that is open and has room, or in a new one.
-    async fn fold(&self, story: &Story<'_>, identity: &Identity) -> Result<Effect, Trouble> {
-        let _alone = self.folding.lock().await;
-        let row = text::row(story, identity, "failing");
-        for card in self.folded().await? {
-            if let Some(body) = text::with_row(&card.body, identity, &row) {
-                return self
-                    .write_row(story, identity, &card, body, &row, Action::Folded)
-                    .await;
-            }
-        }
-        let draft = Draft {
-            title: text::folded_title(story.now),
-            body: text::folded_body(&row),
-            labels: vec![LABEL.to_owned(), service_label(story.service)],
-        };
-        let created = match self.board.create(&draft).await {
-            Ok(card) => card,
-            Err(Trouble::Unknown { why }) => {
-                let there = self.folded().await?;
-                let with_this = there.into_iter().find(|card| card.body.contains(&row));
-                with_this.ok_or(Trouble::Unknown { why })?
-            }
-            Err(trouble) => return Err(trouble),
-        };
-        Ok(self.did(Action::Folded, &created))
-    }
-
-    /// Folded issues that are open, oldest first.
-    async fn folded(&self) -> Result<Vec<Card>, Trouble> {
-        let mut cards = self.board.list(LABEL).await?;
-        cards.retain(|card| card.state == IssueState::Open && is_folded(card));
-        cards.sort_by_key(|card| card.number);
-        Ok(cards)
-    }
-
-    /// Renews the row of a drift that was folded before.
-    async fn fold_into(
-        &self,
-        story: &Story<'_>,
-        identity: &Identity,
-        card: Card,
-        action: Action,
-    ) -> Result<Effect, Trouble> {
-        let _alone = self.folding.lock().await;
-        // Again, now that nobody else of us changes it.
-        let (Look::Here(card) | Look::Moved(card)) = self.board.look(&(&card).into()).await? else {
-            return Ok(Effect::Differs(Observation::Gone));
-        };
-        let state = if action == Action::Settled {
-            "fixed"
-        } else {
-            "failing"
-        };
-        let row = text::row(story, identity, state);
-        let body = text::with_row(&card.body, identity, &row).unwrap_or_else(|| card.body.clone());
-        if action == Action::Reopened {
-            let edit = Edit {
-                body: Some(body),
-                state: Some(IssueState::Open),
-                ..Edit::default()
-            };
-            let was = card.state;
-            let card = self.board.edit(&(&card).into(), &edit).await?;
-            if was == IssueState::Closed {
-                self.say(&card, text::reopened(story, identity)).await?;
-            }
-            return Ok(self.did(action, &card));
-        }
-        self.write_row(story, identity, &card, body, &row, action)
-            .await
-    }
-
-    /// Writes a row and looks whether it is there: another runner may have written its own at the same moment.
-    async fn write_row(
-        &self,
-        story: &Story<'_>,
-        identity: &Identity,
-        card: &Card,
-        body: String,
-        row: &str,
-        action: Action,
-    ) -> Result<Effect, Trouble> {
-        let at = card.into();
-        let mut body = body;
-        // By its label the row is found again.
-        let label = service_label(story.service);
-        let missing: Vec<String> = if card.labels.contains(&label) {
-            Vec::new()
-        } else {
-            vec![label]
-        };
-        for _ in 0..3 {
-            let edit = Edit {
-                body: Some(body),
-                labels: missing.clone(),
-                ..Edit::default()
-            };
-            self.board.edit(&at, &edit).await?;
-            let (Look::Here(card) | Look::Moved(card)) = self.board.look(&at).await? else {
-                return Ok(Effect::Differs(Observation::Gone));
-            };
-            if card.body.contains(row) {
-                return Ok(self.did(action, &card));
-            }
-            match text::with_row(&card.body, identity, row) {
-                Some(again) => body = again,
-                None => break,
-            }
-        }
-        Err(Trouble::Later {
-            why: format!(
-                "the row of {} in issue #{} was overwritten by somebody else again and again",
-                story.drift.step, card.number
-            ),
-            until: None,
-        })
-    }
-
     fn did(&self, action: Action, card: &Card) -> Effect {
         Effect::Did(
             action,
@@ -530,10 +366,31 @@ fn identity(story: &Story<'_>) -> Identity {
     Identity::of(story.service, &story.drift.step_hash)
 }
 
-fn is_folded(card: &Card) -> bool {
-    Identity::folded().is_in(&card.body)
+/// What issues of a service are listed by. GitHub takes fifty characters; a longer name is cut, and its hash tells it apart.
+pub fn service_label(service: &Service) -> String {
+    const LONGEST: usize = 50;
+    let label = format!("{LABEL}/{service}");
+    if label.len() <= LONGEST {
+        return label;
+    }
+    let hash = hex::encode(Sha256::digest(service.as_str()));
+    format!("{}-{}", &label[..LONGEST - 9], &hash[..8])
 }
 
-pub fn service_label(service: &Service) -> String {
-    format!("{LABEL}/{service}")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_has_at_most_fifty_characters_and_stays_the_services_own() {
+        let label = |name: &str| service_label(&Service::parse(name).unwrap());
+        assert_eq!(label("openai"), "drift/openai");
+        assert_eq!(label(&"a".repeat(44)).len(), 50);
+        let (one, other) = (
+            label(&format!("{}-one", "a".repeat(60))),
+            label(&format!("{}-two", "a".repeat(60))),
+        );
+        assert_eq!((one.len(), other.len()), (50, 50));
+        assert_ne!(one, other);
+    }
 }

@@ -63,6 +63,9 @@ pub(super) fn answer(state: &mut State, request: &Message, base: &str) -> Option
         }
         ("POST", ["labels"]) => {
             let name = body()?["name"].as_str()?.to_owned();
+            if name.chars().count() > 50 {
+                return None;
+            }
             if state.labels.contains(&name) {
                 return Some(message(422, &[], "already_exists"));
             }

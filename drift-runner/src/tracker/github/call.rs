@@ -38,6 +38,8 @@ pub(super) struct Caller {
     session: Mutex<Option<Session>>,
     pace: Pace,
     kept: StdMutex<HashMap<String, Answer>>,
+    /// Until then GitHub wants to hear nothing from us, and asking would make it longer.
+    shut: StdMutex<Option<Micros>>,
 }
 
 #[derive(Clone)]
@@ -55,6 +57,7 @@ impl Caller {
             settings,
             session: Mutex::default(),
             kept: StdMutex::default(),
+            shut: StdMutex::default(),
         })
     }
 
@@ -72,6 +75,7 @@ impl Caller {
         let mut pauses = PAUSES.iter();
         let mut patience = self.settings.patience;
         loop {
+            self.is_open()?;
             let session = self.session().await?;
             let why = match self
                 .send(&session.octocrab, "GET", path, Some(headers.clone()), None)
@@ -109,6 +113,7 @@ impl Caller {
     pub async fn write(&self, method: &str, path: &str, body: &Value) -> Result<Answer, Trouble> {
         let mut patience = self.settings.patience;
         loop {
+            self.is_open()?;
             self.pace.wait().await;
             let session = self.session().await?;
             let answer = match self
@@ -262,19 +267,18 @@ impl Caller {
             tokio::time::sleep(wait).await;
             return Ok(Waited::Again);
         }
-        let until = Micros(
-            Micros::now()
-                .0
-                .saturating_add(i64::try_from(wait.as_micros()).unwrap_or(i64::MAX)),
-        );
-        Err(Trouble::Later {
-            why: format!(
-                "GitHub's rate limit: nothing more for {} seconds ({})",
-                wait.as_secs(),
-                answer.said()
-            ),
-            until: Some(until),
-        })
+        let micros = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
+        let until = Micros(Micros::now().0.saturating_add(micros));
+        *self.shut.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+        Err(limited(until))
+    }
+
+    fn is_open(&self) -> Result<(), Trouble> {
+        let shut = *self.shut.lock().unwrap_or_else(PoisonError::into_inner);
+        match shut.filter(|until| *until > Micros::now()) {
+            Some(until) => Err(limited(until)),
+            None => Ok(()),
+        }
     }
 
     fn unreachable(&self, why: &str) -> Trouble {
@@ -308,6 +312,13 @@ fn connect(api: &Url, token: SecretString) -> anyhow::Result<Octocrab> {
         })
         .and_then(|builder| builder.build())
         .context("cannot set up the connection to GitHub")
+}
+
+fn limited(until: Micros) -> Trouble {
+    Trouble::Later {
+        why: format!("GitHub's rate limit is used up: nothing more before {until}"),
+        until: Some(until),
+    }
 }
 
 fn refused(error: &anyhow::Error) -> Trouble {
