@@ -64,6 +64,22 @@ struct Link {
     url: String,
 }
 
+/// Nothing is known to have happened; it may work another time.
+struct Again {
+    why: String,
+    /// What the backend asked for.
+    after: Option<Duration>,
+}
+
+impl Again {
+    fn of(error: &reqwest::Error) -> Self {
+        Self {
+            why: causes(error),
+            after: None,
+        }
+    }
+}
+
 enum Body<'a> {
     None,
     Json(&'a Value),
@@ -181,15 +197,15 @@ impl Api {
         let started = tokio::time::Instant::now();
         let mut pause = FIRST_PAUSE;
         loop {
-            let (why, asked) = match self.once(method.clone(), path, body).await {
+            let again = match self.once(method.clone(), path, body).await {
                 Ok(done) => return done,
                 Err(again) => again,
             };
-            let wait = asked.unwrap_or(pause).max(pause);
+            let wait = again.after.unwrap_or(pause).max(pause);
             if started.elapsed() + wait > self.patience {
                 return Err(ApiError::Away {
                     base: self.base.to_string(),
-                    why,
+                    why: again.why,
                 });
             }
             tokio::time::sleep(wait).await;
@@ -197,17 +213,12 @@ impl Api {
         }
     }
 
-    /// The outer `Err` may work another time, which the backend may have named.
-    #[expect(
-        clippy::type_complexity,
-        reason = "read in one place only, right above"
-    )]
     async fn once(
         &self,
         method: Method,
         path: &str,
         body: &Body<'_>,
-    ) -> Result<Result<Vec<u8>, ApiError>, (String, Option<Duration>)> {
+    ) -> Result<Result<Vec<u8>, ApiError>, Again> {
         let url = format!("{}{path}", self.base.as_str().trim_end_matches('/'));
         let request = self
             .client
@@ -220,19 +231,13 @@ impl Api {
                 .header(header::CONTENT_TYPE, *kind)
                 .body(bytes.to_vec()),
         };
-        let answer = request
-            .send()
-            .await
-            .map_err(|error| (causes(&error), None))?;
+        let answer = request.send().await.map_err(|error| Again::of(&error))?;
         let status = answer.status();
         let seconds = answer
             .headers()
             .get(header::RETRY_AFTER)
             .and_then(|value| value.to_str().ok()?.parse().ok());
-        let bytes = answer
-            .bytes()
-            .await
-            .map_err(|error| (causes(&error), None))?;
+        let bytes = answer.bytes().await.map_err(|error| Again::of(&error))?;
         if status.is_success() {
             return Ok(Ok(bytes.to_vec()));
         }
@@ -242,10 +247,10 @@ impl Api {
             .unwrap_or("no_problem_document")
             .to_owned();
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-            return Err((
-                format!("{} {code}", status.as_u16()),
-                seconds.map(Duration::from_secs),
-            ));
+            return Err(Again {
+                why: format!("{} {code}", status.as_u16()),
+                after: seconds.map(Duration::from_secs),
+            });
         }
         if code == "lease_lost" {
             return Ok(Err(ApiError::LeaseLost));

@@ -83,7 +83,7 @@ impl Stage {
         let run = scraper
             .run(|line| match line {
                 Line::Progress(progress) => {
-                    watch.begins(progress.step.clone(), progress.tree.clone())
+                    watch.begins(progress.step.clone(), progress.tree.clone());
                 }
                 Line::Resource(resource) => left(resource),
                 _ => {}

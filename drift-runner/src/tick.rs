@@ -4,6 +4,7 @@
 mod evidence;
 mod lease;
 mod run;
+mod settling;
 mod summary;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use uuid::Uuid;
 use crate::api::{Api, ApiError};
 use crate::replay::Stage;
 use crate::tracker::{Room, Tracker};
+use settling::Settling;
 pub use summary::{DriftSummary, ServiceSummary, Summary, words};
 
 /// Everything that a pass needs of the world.
@@ -168,7 +170,8 @@ impl Runner {
         summary.replayed(replayed.as_ref());
         // Side by side: an account that stands about does not wait for GitHub.
         let cleaning = self.clean_up(run, entry, replayed.as_ref());
-        let settling = self.settle(run, entry, replayed.as_ref(), room, &mut summary.drifts);
+        let settling =
+            Settling::new(self, run, entry, replayed.as_ref(), room).all(&mut summary.drifts);
         let (cleaned, settled) = tokio::join!(cleaning, settling);
         let all = settled?;
         self.finish(run, replayed, cleaned, all).await

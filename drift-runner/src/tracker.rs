@@ -10,8 +10,8 @@ pub mod text;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use drift_schema::run::{Issue, IssueState, IssueToAsk, Observation};
 use drift_schema::Service;
+use drift_schema::run::{Issue, IssueState, IssueToAsk, Observation};
 use sha2::{Digest as _, Sha256};
 
 pub use board::{At, Board, Card, Draft, Edit, Look, Trouble};

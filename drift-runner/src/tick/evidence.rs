@@ -79,9 +79,9 @@ impl<'a> Evidence<'a> {
     }
 
     /// Links for every task; trees and what changed in them only where the whole body is written.
-    pub async fn tell(&mut self, story: &mut Story<'_>, task: Task) -> Result<(), ApiError> {
+    pub async fn tell(&mut self, story: &mut Story<'_>, task: Task) {
         if task == Task::Settle {
-            return Ok(());
+            return;
         }
         if let Some(digest) = story.proof.and_then(|proof| proof.screenshot.as_ref()) {
             story.picture = Some(self.link(digest).await);
@@ -91,7 +91,7 @@ impl<'a> Evidence<'a> {
         }
         let stored = story.proof.and_then(|proof| proof.tree.as_ref());
         let (Some(digest), true) = (stored, task != Task::Bump) else {
-            return Ok(());
+            return;
         };
         story.tree = self.text(digest).await;
         if let Picture::Link { url, .. } = self.link(digest).await {
@@ -107,7 +107,6 @@ impl<'a> Evidence<'a> {
         {
             story.changes = changes::between(&good, bad);
         }
-        Ok(())
     }
 
     async fn link(&self, digest: &Digest) -> Picture {
@@ -148,7 +147,7 @@ impl<'a> Evidence<'a> {
                     }
                 }
                 Err(trouble) => {
-                    tracing::warn!(%digest, %trouble, "the picture could not be kept beside the issue")
+                    tracing::warn!(%digest, %trouble, "the picture could not be kept beside the issue");
                 }
             }
         }

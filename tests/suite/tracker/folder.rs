@@ -48,7 +48,7 @@ async fn an_issue_is_a_file_that_a_person_can_read_and_close() {
     // Counted, with a person's words around.
     std::fs::write(
         &path,
-        text.replace("# drift(openai)", "# drift(openai)").replace(
+        text.replace(
             "<!-- drift-tracker issue",
             "Mine.\n\n<!-- drift-tracker issue",
         ),

@@ -63,7 +63,7 @@ async fn hostile_values_stay_values() {
                 );
             }
             Event::Start(Tag::Link { dest_url, .. }) => {
-                assert!(dest_url.starts_with("https://drift.example/"), "{dest_url}")
+                assert!(dest_url.starts_with("https://drift.example/"), "{dest_url}");
             }
             Event::Start(Tag::Image { dest_url, .. }) => panic!("{dest_url}"),
             _ => {}

@@ -301,17 +301,15 @@ fn connect(api: &Url, token: SecretString) -> anyhow::Result<Octocrab> {
     // Idempotent: somebody may have chosen already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let api = api.as_str().trim_end_matches('/');
-    Octocrab::builder()
-        .base_uri(api)
-        .and_then(|builder| builder.upload_uri(api))
-        .map(|builder| {
-            builder
-                .personal_token(token)
-                .set_connect_timeout(Some(CONNECT))
-                .set_read_timeout(Some(ANSWER))
-        })
-        .and_then(|builder| builder.build())
-        .context("cannot set up the connection to GitHub")
+    let build = || {
+        let builder = Octocrab::builder().base_uri(api)?.upload_uri(api)?;
+        builder
+            .personal_token(token)
+            .set_connect_timeout(Some(CONNECT))
+            .set_read_timeout(Some(ANSWER))
+            .build()
+    };
+    build().context("cannot set up the connection to GitHub")
 }
 
 fn limited(until: Micros) -> Trouble {
