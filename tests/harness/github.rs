@@ -66,6 +66,8 @@ pub struct State {
     pub strange: Vec<String>,
     /// How many issues a page has at most, whatever was asked for.
     pub page: usize,
+    /// Tokens handed out to an App.
+    pub logins: usize,
     objects: usize,
 }
 
@@ -202,6 +204,10 @@ async fn serve(listener: TcpListener, state: Arc<Mutex<State>>, base: String) {
 }
 
 fn answer(state: &mut State, request: &Message, base: &str) -> Message {
+    if let Some(answer) = routes::answer_app(request) {
+        state.logins += usize::from(request.method() == "POST");
+        return answer;
+    }
     if request.header("authorization") != Some(&format!("Bearer {TOKEN}")) {
         return message(401, &[], "Bad credentials");
     }

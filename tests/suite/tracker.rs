@@ -113,15 +113,18 @@ fn tracker_at(base: &str, screenshots: Screenshots) -> Tracker {
 }
 
 fn board_at(base: &str, screenshots: Screenshots, token: &str) -> Github {
-    let settings = Settings {
+    Github::new(settings_at(base, screenshots, token)).unwrap()
+}
+
+fn settings_at(base: &str, screenshots: Screenshots, token: &str) -> Settings {
+    Settings {
         api: base.parse().unwrap(),
         repository: Repository::parse(REPOSITORY).unwrap(),
         login: Login::Token(token.into()),
         screenshots,
         writes_per_minute: 0,
         patience: std::time::Duration::from_secs(5),
-    };
-    Github::new(settings).unwrap()
+    }
 }
 
 fn did(effect: Effect) -> (Action, Issue) {

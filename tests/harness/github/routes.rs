@@ -2,7 +2,25 @@
 
 use serde_json::{Value, json};
 
-use super::{Issue, Message, REPOSITORY, State, json_answer, message};
+use super::{Issue, Message, REPOSITORY, State, TOKEN, json_answer, message};
+
+/// To an App that has signed who it is; the signature is looked at where it is made.
+pub(super) fn answer_app(request: &Message) -> Option<Message> {
+    let bearer = request.header("authorization")?.strip_prefix("Bearer ")?;
+    if bearer.split('.').count() != 3 {
+        return None;
+    }
+    let installation = format!("/repos/{REPOSITORY}/installation");
+    match (request.method(), request.path()) {
+        ("GET", path) if path == installation => Some(json_answer(200, &json!({"id": 7}))),
+        ("POST", "/app/installations/7/access_tokens") => {
+            let until = chrono::Utc::now() + chrono::Duration::hours(1);
+            let body = json!({"token": TOKEN, "expires_at": until, "permissions": {"issues": "write", "metadata": "read"}});
+            Some(json_answer(201, &body))
+        }
+        _ => None,
+    }
+}
 
 pub(super) fn answer(state: &mut State, request: &Message, base: &str) -> Option<Message> {
     let (path, query) = request

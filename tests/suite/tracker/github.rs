@@ -1,6 +1,7 @@
 //! The life of an issue at GitHub.
 
 use super::*;
+use drift_runner::tracker::github::AppKey;
 use drift_schema::run::Observation;
 
 #[tokio::test]
@@ -334,4 +335,24 @@ async fn pictures_can_live_on_a_branch() {
         "![Screenshot of the replay](<../blob/drift-evidence/pictures/{}.png?raw=true>)",
         digest("ef")
     )));
+}
+
+#[tokio::test]
+async fn an_app_logs_in_once_and_knows_its_rights() {
+    let github = FakeGithub::start().await;
+    let key = include_str!("../../../drift-runner/testdata/app-key.pem");
+    let settings = Settings {
+        login: Login::App {
+            id: 12345,
+            key: AppKey::parse(key).unwrap(),
+            installation: None,
+        },
+        ..settings_at(&github.base(), Screenshots::Link, TOKEN)
+    };
+    let board = Github::new(settings).unwrap();
+    assert_eq!(board.granted().await.unwrap().unwrap()["issues"], "write");
+    let tracker = Tracker::new(Box::new(board));
+    opened(&tracker, &Tale::of("openai", "login")).await;
+    opened(&tracker, &Tale::of("openai", "signup")).await;
+    assert_eq!(github.state().logins, 1);
 }
