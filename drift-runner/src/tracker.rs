@@ -8,6 +8,7 @@ pub mod local;
 mod story;
 pub mod text;
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use drift_schema::Service;
@@ -270,20 +271,30 @@ impl Tracker {
             card.is_some_and(|card| card.state == ask.issue.state)
         };
         let mut changed = Vec::new();
+        // Folded drifts share an issue, which is looked at once.
+        let mut seen: HashMap<(u64, &str), Observation> = HashMap::new();
         for ask in asked.iter().filter(|ask| !as_known(ask)) {
-            let seen = self.observe(&ask.issue).await;
-            let same = match (&seen, ask.issue.state) {
-                (Ok(Observation::Open), IssueState::Open)
-                | (Ok(Observation::Closed), IssueState::Closed) => true,
-                (Err(_), _) => {
-                    // One line why is enough: the others would fail the same way.
-                    changed.push((ask, seen));
-                    break;
-                }
-                _ => false,
+            let key = (ask.issue.number, ask.issue.url.as_str());
+            let observation = match seen.get(&key) {
+                Some(known) => known.clone(),
+                None => match self.observe(&ask.issue).await {
+                    Ok(observation) => {
+                        seen.insert(key, observation.clone());
+                        observation
+                    }
+                    Err(trouble) => {
+                        // One line why is enough: the others would fail the same way.
+                        changed.push((ask, Err(trouble)));
+                        break;
+                    }
+                },
             };
+            let same = matches!(
+                (&observation, ask.issue.state),
+                (Observation::Open, IssueState::Open) | (Observation::Closed, IssueState::Closed)
+            );
             if !same {
-                changed.push((ask, seen));
+                changed.push((ask, Ok(observation)));
             }
         }
         changed

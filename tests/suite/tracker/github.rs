@@ -2,7 +2,7 @@
 
 use super::*;
 use drift_runner::tracker::github::AppKey;
-use drift_schema::run::Observation;
+use drift_schema::run::{IssueToAsk, Observation};
 
 #[tokio::test]
 async fn an_issue_tells_everything_in_order() {
@@ -274,6 +274,36 @@ async fn issues_are_closed_deleted_and_moved_by_people() {
             .body
             .contains(&format!("#{}, is gone", issue.number))
     );
+}
+
+#[tokio::test]
+async fn asking_how_many_issues_are_costs_one_list_and_a_look_at_what_changed() {
+    let github = FakeGithub::start().await;
+    let tracker = tracker(&github);
+    let tales: Vec<Tale> = (0..6)
+        .map(|n| Tale::of("openai", &format!("step-{n}")))
+        .collect();
+    let mut asked = Vec::new();
+    for tale in &tales {
+        let issue = opened(&tracker, tale).await;
+        asked.push(IssueToAsk {
+            service: tale.service.clone(),
+            step: tale.drift.step.clone(),
+            step_hash: tale.drift.step_hash.clone(),
+            issue,
+        });
+    }
+    let before = github.requests().len();
+    assert!(tracker.changed(&asked).await.is_empty());
+    assert_eq!(github.requests().len(), before + 1);
+    github.state().close(3);
+    let changed = tracker.changed(&asked).await;
+    assert_eq!(changed.len(), 1);
+    assert_eq!(
+        (changed[0].0.issue.number, &changed[0].1),
+        (3, &Ok(Observation::Closed))
+    );
+    assert_eq!(github.requests().len(), before + 3);
 }
 
 #[tokio::test]
