@@ -21,8 +21,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// From the first byte of a request to the last of its answer.
 const ANSWER: Duration = Duration::from_secs(30);
-/// Of a signed link. Each bump renews it.
-const LINK_SECONDS: u64 = 30 * 86_400;
 
 #[derive(Debug, Clone)]
 pub struct Api {
@@ -164,7 +162,8 @@ impl Api {
 
     /// An address where everybody can see it for a while.
     pub async fn link(&self, digest: &Digest) -> Result<String, ApiError> {
-        let wanted = serde_json::json!({"expires_seconds": LINK_SECONDS});
+        // For how long, the backend decides.
+        let wanted = serde_json::json!({});
         let link: Link = self
             .post(&format!("/drift/artifacts/{digest}/link"), &wanted)
             .await?;

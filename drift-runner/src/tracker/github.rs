@@ -91,28 +91,44 @@ impl Github {
         self.caller.granted().await
     }
 
-    async fn ensure_label(&self, label: &str) -> Result<(), Trouble> {
+    /// Makes our labels with a colour and a word about them. An issue is worth more than its labels' looks: where this does not
+    /// work, GitHub is left to make them, and says so in the log.
+    async fn ensure_labels(&self, labels: &[String]) -> Result<(), Trouble> {
         let mut known = self.labels.lock().await;
-        if known.contains(label) {
-            return Ok(());
+        for label in labels {
+            if known.contains(label) {
+                continue;
+            }
+            match self.ensure_label(label).await {
+                Err(trouble @ Trouble::Refused { .. }) => {
+                    tracing::warn!(label, %trouble, "no label")
+                }
+                other => other?,
+            }
+            known.insert(label.clone());
         }
+        Ok(())
+    }
+
+    async fn ensure_label(&self, label: &str) -> Result<(), Trouble> {
         let path = self
             .repository
             .path(&format!("/labels/{}", names::encoded(label)));
         let found = self.caller.get(&path).await?;
-        if found.status == 404 {
-            let body = json!({"name": label, "color": "b60205", "description": "Set by the drift tracker"});
-            let made = self
-                .caller
-                .write("POST", &self.repository.path("/labels"), &body)
-                .await?;
-            // 422: somebody else was faster.
-            made.expect(&[201, 422], "create the label", "issues: write")?;
-        } else {
-            found.expect(&[200], "read the labels", "issues: read")?;
+        if found.status != 404 {
+            return found
+                .expect(&[200], "read the labels", "issues: read")
+                .map(drop);
         }
-        known.insert(label.to_owned());
-        Ok(())
+        let body =
+            json!({"name": label, "color": "b60205", "description": "Set by the drift tracker"});
+        let made = self
+            .caller
+            .write("POST", &self.repository.path("/labels"), &body)
+            .await?;
+        // 422: somebody else was faster.
+        made.expect(&[201, 422], "create the label", "issues: write")
+            .map(drop)
     }
 
     async fn add_labels(
@@ -121,16 +137,15 @@ impl Github {
         number: u64,
         labels: &[String],
     ) -> Result<(), Trouble> {
-        for label in labels {
-            self.ensure_label(label).await?;
-        }
+        self.ensure_labels(labels).await?;
         let path = repository.path(&format!("/issues/{number}/labels"));
         let answer = self
             .caller
             .write("POST", &path, &json!({"labels": labels}))
             .await?;
-        answer.expect(&[200, 201], "label the issue", "issues: write")?;
-        Ok(())
+        answer
+            .expect(&[200, 201], "label the issue", "issues: write")
+            .map(drop)
     }
 
     /// Where an issue is; it may have been transferred.
@@ -209,9 +224,7 @@ impl Board for Github {
     }
 
     async fn create(&self, draft: &Draft) -> Result<Card, Trouble> {
-        for label in &draft.labels {
-            self.ensure_label(label).await?;
-        }
+        self.ensure_labels(&draft.labels).await?;
         let body = json!({"title": draft.title, "body": draft.body, "labels": draft.labels});
         let answer = self
             .caller
@@ -233,10 +246,14 @@ impl Board for Github {
             .filter(|label| !card.labels.contains(label))
             .cloned()
             .collect();
-        if !missing.is_empty() {
-            // GitHub drops labels without a word where the token may not set them. Unlabelled, the issue is not found again.
-            self.add_labels(&self.repository, card.number, &missing)
-                .await?;
+        // GitHub drops labels without a word where the token may not set them. The issue is there all the same: were this an
+        // error, the next pass would open another one.
+        if !missing.is_empty()
+            && let Err(trouble) = self
+                .add_labels(&self.repository, card.number, &missing)
+                .await
+        {
+            tracing::error!(issue = card.number, ?missing, %trouble, "the issue has no label, and is not found again after a crash");
         }
         Ok(card)
     }

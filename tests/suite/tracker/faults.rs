@@ -212,3 +212,17 @@ async fn a_github_that_is_down_leaves_everything_to_another_time() {
         .count();
     assert_eq!(posts, 1, "a POST is never repeated blindly");
 }
+
+#[tokio::test]
+async fn a_token_that_may_not_make_labels_still_opens_the_issue_once() {
+    let github = FakeGithub::start().await;
+    github.refuse(
+        9,
+        "POST /repos/octo-org/scrapers/labels",
+        403,
+        &[],
+        "Resource not accessible by integration",
+    );
+    opened(&tracker(&github), &Tale::of("openai", "login")).await;
+    github.only_issue();
+}
