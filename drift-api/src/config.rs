@@ -4,14 +4,16 @@ mod sources;
 mod table;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use url::Url;
 
+use crate::artifacts::{self, Place};
 use crate::ingest::Limits;
 use crate::store::{DatabaseUrl, Retention};
 use crate::telemetry::{self, LogFormat, OtelSettings};
@@ -22,6 +24,8 @@ pub use table::{SETTINGS, Setting, example};
 pub struct Settings {
     pub listen: SocketAddr,
     pub database: DatabaseUrl,
+    pub artifacts: artifacts::Settings,
+    pub webhook_secret: Option<SecretString>,
     pub public_url: Option<Url>,
     pub migrate: bool,
     pub workers: usize,
@@ -66,6 +70,21 @@ impl Settings {
         }
     }
 
+    /// Where others reach a server that listens there.
+    pub fn public_url_at(&self, mut address: SocketAddr) -> Result<Url, url::ParseError> {
+        if let Some(url) = &self.public_url {
+            return Ok(url.clone());
+        }
+        // Every address of this machine: a client on it needs one that can be dialled.
+        if address.ip().is_unspecified() {
+            address.set_ip(match address {
+                SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        Url::parse(&format!("http://{address}/"))
+    }
+
     /// Where keys of a first start are left: beside the SQLite file.
     pub fn credentials_file(&self) -> Option<PathBuf> {
         match &self.database {
@@ -91,6 +110,18 @@ impl Reader<'_> {
         let public_url = self.optional("DRIFT_PUBLIC_URL", |text| match Url::parse(text) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
             _ => Err("is not an http or https URL"),
+        });
+        let place = self.with("DRIFT_ARTIFACTS_URL", Place::parse);
+        let quota = self.parse::<u64>("DRIFT_ARTIFACTS_QUOTA", "is not a number of bytes");
+        let signing_key = self.optional("DRIFT_SIGNING_KEY", |text| {
+            if text.len() < 32 {
+                Err("is shorter than 32 characters")
+            } else {
+                Ok(SecretString::from(text))
+            }
+        });
+        let webhook_secret = self.optional("DRIFT_GITHUB_WEBHOOK_SECRET", |text| {
+            Ok(SecretString::from(text))
         });
         let migrate = self.parse("DRIFT_MIGRATE", "is neither true nor false");
         let workers = self.with("DRIFT_WORKERS", |text| {
@@ -122,6 +153,12 @@ impl Reader<'_> {
         Some(Settings {
             listen: listen?,
             database: database?,
+            artifacts: artifacts::Settings {
+                place: place?,
+                quota: quota.filter(|quota| *quota > 0),
+                signing_key,
+            },
+            webhook_secret,
             public_url,
             migrate: migrate?,
             workers: workers?,

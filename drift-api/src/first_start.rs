@@ -3,13 +3,12 @@
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use drift_schema::{Micros, Scope, Workspace};
 use secrecy::ExposeSecret as _;
-use url::Url;
 
 use crate::config::Settings;
 use crate::keys::Fresh;
@@ -55,21 +54,11 @@ pub(crate) async fn introduce(
 /// What a client and a maintainer need, ready to be pasted.
 fn credentials(
     settings: &Settings,
-    mut address: SocketAddr,
+    address: SocketAddr,
     ingest: &Fresh,
     admin: &Fresh,
 ) -> anyhow::Result<String> {
-    // Every address of this machine: a client on it needs one that can be dialled.
-    if address.ip().is_unspecified() {
-        address.set_ip(match address {
-            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    let mut dsn = match &settings.public_url {
-        Some(url) => url.clone(),
-        None => Url::parse(&format!("http://{address}/"))?,
-    };
+    let mut dsn = settings.public_url_at(address)?;
     dsn.set_username(ingest.key.expose_secret())
         .map_err(|()| anyhow::anyhow!("the public URL cannot carry a key"))?;
     Ok(format!(

@@ -1,14 +1,17 @@
 //! The HTTP face: which paths there are, and what every handler shares.
 
+mod artifacts;
 mod auth;
 mod batches;
 mod body;
 mod docs;
+mod drifts;
 mod error;
 mod events;
 mod fresh;
 mod front;
 mod health;
+mod hooks;
 mod known;
 mod query;
 mod reports;
@@ -22,8 +25,13 @@ use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, HttpResponse, Responder, ResponseError as _, Route};
 use drift_schema::Code;
+use secrecy::SecretString;
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
+use crate::artifacts::Artifacts;
+use crate::artifacts::link::Signer;
 use crate::ingest::Ingest;
 use crate::keys::Keyring;
 use crate::readiness::Readiness;
@@ -40,6 +48,15 @@ pub(crate) struct State {
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) ingest: Ingest,
     pub(crate) readiness: Arc<Readiness>,
+    pub(crate) artifacts: Artifacts,
+    /// Bytes per workspace.
+    pub(crate) artifact_quota: Option<u64>,
+    /// Of links to evidence; without it the processes on a database share one.
+    pub(crate) signing_key: Option<SecretString>,
+    pub(crate) signer: OnceCell<Signer>,
+    pub(crate) webhook_secret: Option<SecretString>,
+    /// Where others reach us.
+    pub(crate) public_url: Url,
     pub(crate) telemetry: Telemetry,
     pub(crate) body_deadline: Duration,
     pub(crate) store_deadline: Duration,
@@ -82,14 +99,28 @@ where
 }
 
 /// All of them but the pages around `/docs`. A test holds the description in `docs` against this.
-fn resources() -> [Resource; 18] {
+fn resources() -> [Resource; 24] {
     [
         resource(Method::POST, "/drift/report", reports::create),
         resource(Method::POST, "/drift/reports", reports::create_many),
         resource(Method::GET, "/drift/known", known::show),
         resource(Method::GET, "/drift/fresh", fresh::list),
         resource(Method::GET, "/drift/batches", batches::list),
+        resource(Method::GET, "/drift/drifts", drifts::list),
+        resource(
+            Method::GET,
+            "/drift/drifts/{service}/{step_hash}",
+            drifts::show,
+        ),
         resource(Method::GET, "/drift/events", events::list),
+        resource(Method::PUT, "/drift/artifacts", artifacts::put),
+        resource(Method::GET, "/drift/artifacts/{sha256}", artifacts::show),
+        resource(
+            Method::POST,
+            "/drift/artifacts/{sha256}/link",
+            artifacts::link,
+        ),
+        resource(Method::POST, "/hooks/github", hooks::github),
         resource(Method::GET, "/drift/runs/work", runs::work),
         resource(Method::POST, "/drift/runs", runs::claim),
         resource(Method::POST, "/drift/runs/{run}/heartbeat", runs::heartbeat),

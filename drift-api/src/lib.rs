@@ -2,6 +2,7 @@
 //! appended to the log by `store`, which derives the counters in the same transaction. `startup` puts these
 //! together; `cli` is what a person types.
 
+mod artifacts;
 pub mod cli;
 pub mod config;
 mod connection;

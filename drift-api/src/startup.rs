@@ -17,9 +17,11 @@ use actix_web::web::Data;
 use anyhow::Context as _;
 use drift_schema::Micros;
 use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::artifacts::Artifacts;
 use crate::config::Settings;
 use crate::connection::{Connection, Entrance, KEEP_ALIVE};
 use crate::first_start;
@@ -64,7 +66,16 @@ impl Application {
             let ingest = ingest.clone();
             move || ingest.depth() as u64
         });
+        let address = listener.local_addr()?;
+        let artifacts = Artifacts::open(&settings.artifacts.place)
+            .context("cannot open DRIFT_ARTIFACTS_URL")?;
         let state = Data::new(State {
+            artifacts,
+            artifact_quota: settings.artifacts.quota,
+            signing_key: settings.artifacts.signing_key.clone(),
+            signer: OnceCell::new(),
+            webhook_secret: settings.webhook_secret.clone(),
+            public_url: settings.public_url_at(address)?,
             keyring: Arc::new(Keyring::new(
                 store.clone(),
                 settings.rate_per_key,
@@ -78,7 +89,6 @@ impl Application {
             store_deadline: settings.limits.deadline,
             stop: stop.clone(),
         });
-        let address = listener.local_addr()?;
         let server = serve(listener, &settings, &state).context("cannot start the server")?;
         let handle = server.handle();
         Ok(Self {

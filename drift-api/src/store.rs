@@ -3,7 +3,9 @@
 //!
 //! Who writes: `reports` (ingest), `keys`, `erase`. Who reads: `queries`. Who checks: `verify`, `rebuild`.
 
+mod artifacts;
 mod bulk;
+mod drifts;
 mod erase;
 mod facts;
 mod keys;
@@ -29,6 +31,7 @@ use drift_schema::event::DecodeError;
 use secrecy::SecretString;
 use sqlx::migrate::{MigrateError, Migrator};
 
+pub use drifts::DriftCursor;
 pub use erase::{Erased, Retention};
 pub use keys::{KeyRow, NewKey};
 pub use queries::BatchCursor;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::problem::Code;
+use crate::run::{Good, Proof, Seen, Verdict};
 use crate::time::{Day, Micros};
 use crate::words::{Digest, Service, Step, StepHash};
 
@@ -117,6 +118,76 @@ answers! {
         pub screenshot_ref: Option<Digest>,
         /// Not yet handled by a runner.
         pub fresh: bool,
+    }
+
+    pub struct Drifts {
+        pub drifts: Vec<Drift>,
+        /// Pass it as `cursor` for the next page; null on the last one.
+        #[cfg_attr(feature = "describe", schema(required))]
+        pub next: Option<String>,
+    }
+
+    /// A step of a service over time.
+    pub struct Drift {
+        pub service: Service,
+        pub step: Step,
+        pub step_hash: StepHash,
+        /// `unconfirmed`, `opening`, `open`, `closed`, `reopening`, `settling` or `fixed`.
+        pub stage: String,
+        pub reports: i64,
+        /// Of these in batches that no runner has handled.
+        pub fresh: i64,
+        #[cfg_attr(feature = "describe", schema(required))]
+        pub first_seen: Option<Micros>,
+        #[cfg_attr(feature = "describe", schema(required))]
+        pub last_seen: Option<Micros>,
+        /// What the last replay found.
+        #[cfg_attr(feature = "describe", schema(required))]
+        pub verdict: Option<Verdict>,
+        #[cfg_attr(feature = "describe", schema(required))]
+        pub judged_at: Option<Micros>,
+        #[cfg_attr(feature = "describe", schema(required))]
+        pub known_issue: Option<KnownIssue>,
+    }
+
+    pub struct DriftDetails {
+        #[serde(flatten)]
+        pub drift: Drift,
+        pub seen: Seen,
+        /// Newest first, a year at most.
+        pub days: Vec<DriftDay>,
+        #[cfg_attr(feature = "describe", schema(required))]
+        pub proof: Option<Proof>,
+        #[cfg_attr(feature = "describe", schema(required))]
+        pub last_good: Option<Good>,
+        #[cfg_attr(feature = "describe", schema(required))]
+        pub first_bad: Option<Micros>,
+        /// What happened to it beside reports, newest last.
+        pub moments: Vec<DriftMoment>,
+    }
+
+    pub struct DriftDay {
+        pub day: Day,
+        pub count: i64,
+        pub fresh: bool,
+    }
+
+    pub struct DriftMoment {
+        /// In the log.
+        pub position: i64,
+        pub at: Micros,
+        #[serde(rename = "type")]
+        pub kind: String,
+    }
+
+    pub struct StoredArtifact {
+        pub sha256: Digest,
+        pub size: u64,
+    }
+
+    pub struct ArtifactLink {
+        /// Works without a key until it expires.
+        pub url: String,
     }
 
     pub struct Events {

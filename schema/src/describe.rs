@@ -17,6 +17,8 @@ pub fn json_schemas() -> Vec<(&'static str, Schema)> {
         ("known", schema_for!(answer::Known)),
         ("fresh", schema_for!(answer::Fresh)),
         ("batches", schema_for!(answer::Batches)),
+        ("drifts", schema_for!(answer::Drifts)),
+        ("drift", schema_for!(answer::DriftDetails)),
         ("events", schema_for!(answer::Events)),
         ("work", schema_for!(run::Work)),
         ("claim", schema_for!(run::Claim)),

@@ -36,7 +36,9 @@ codes! {
     InvalidQuery = "invalid_query", 400, "A query parameter is missing, unknown or not in its form";
     MissingKey = "missing_key", 401, "This needs an Authorization header with a bearer key";
     InvalidKey = "invalid_key", 401, "The key is unknown, expired or revoked";
+    InvalidSignature = "invalid_signature", 401, "The signature is missing or not ours";
     InsufficientScope = "insufficient_scope", 403, "The key does not have the scope for this";
+    LinkExpired = "link_expired", 403, "The link has expired";
     NotFound = "not_found", 404, "There is nothing here";
     MethodNotAllowed = "method_not_allowed", 405, "This resource does not have that method";
     /// The body arrived too slowly.
@@ -48,8 +50,10 @@ codes! {
     /// The run said otherwise before, or nobody asked for this.
     RunConflict = "run_conflict", 409, "That does not fit what this run is at";
     BodyTooLarge = "body_too_large", 413, "The body is over the limit";
+    QuotaExceeded = "quota_exceeded", 413, "This workspace keeps as much evidence as it may";
     TooManyLines = "too_many_lines", 413, "The body has more lines than one request may have";
     UnsupportedMediaType = "unsupported_media_type", 415, "The Content-Type is not one that this resource reads";
+    UnsupportedArtifact = "unsupported_artifact", 415, "The bytes are not a PNG, plain text or JSON";
     UnsupportedEncoding = "unsupported_encoding", 415, "The Content-Encoding is not gzip or identity";
     UnknownField = "unknown_field", 422, "The report has a field that reports do not have";
     MissingField = "missing_field", 422, "A required field is missing";

@@ -7,6 +7,7 @@
 )]
 
 pub mod agentkeys;
+pub mod bucket;
 pub mod database;
 pub mod fake_http;
 pub mod gate;

@@ -349,6 +349,49 @@ on_both! {
         server.finish().await;
     }
 
+    async fn every_drift_is_listed_whether_it_was_only_reported_or_looked_at(engine: Engine) {
+        let server = Server::on(engine).await;
+        let (ingest, read) = (server.create_key("ingest").await, server.create_key("read").await);
+        let runner = Runner::at(&server).await;
+        with_an_issue(&server, &runner, &ingest).await;
+        for (service, step) in [("openai", "login"), ("openrouter", "login"), ("openrouter", "otp"), ("a", "z")] {
+            server.report(&ingest, &report(service, step)).await;
+            server.report(&ingest, &report(service, step)).await;
+        }
+        let all = ["a z unconfirmed 2", "openai login unconfirmed 2", "openai signup-form open 1", "openrouter login unconfirmed 2", "openrouter otp unconfirmed 2"];
+        let lines = |page: &Value| -> Vec<String> {
+            let drifts = page["drifts"].as_array().unwrap().iter();
+            drifts.map(|d| format!("{} {} {} {}", d["service"].as_str().unwrap(), d["step"].as_str().unwrap(), d["stage"].as_str().unwrap(), d["reports"])).collect()
+        };
+        let whole = server.get(&read, "/drift/drifts").await;
+        assert_eq!((lines(&whole), &whole["next"]), (all.map(str::to_owned).to_vec(), &Value::Null));
+        for limit in 1..=5 {
+            let (mut found, mut cursor) = (Vec::new(), String::new());
+            loop {
+                let page = server.get(&read, &format!("/drift/drifts?limit={limit}{cursor}")).await;
+                found.extend(lines(&page));
+                let Some(next) = page["next"].as_str() else { break };
+                cursor = format!("&cursor={next}");
+            }
+            assert_eq!(found, all, "in pages of {limit}");
+        }
+        assert_eq!(lines(&server.get(&read, "/drift/drifts?service=openai").await), all[1..3]);
+        assert_eq!(lines(&server.get(&read, "/drift/drifts?service=none").await).len(), 0);
+
+        let one = server.get(&read, &format!("/drift/drifts/openai/{HASH}")).await;
+        assert_eq!((&one["step"], &one["verdict"], &one["known_issue"]["number"]), (&json!("signup-form"), &json!("confirmed"), &json!(7)));
+        assert_eq!(one["seen"]["kinds"], json!([{"value": "selector-missing", "count": 1}]));
+        let kinds: Vec<_> = one["moments"].as_array().unwrap().iter().map(|moment| moment["type"].as_str().unwrap()).collect();
+        assert_eq!(kinds, ["drift-judged", "issue-requested", "issue-written"]);
+        let reported = drift_schema::Step::parse("otp").unwrap().hash();
+        assert_eq!(server.get(&read, &format!("/drift/drifts/openrouter/{reported}")).await["stage"], "unconfirmed");
+        for path in [format!("/drift/drifts/openai/{reported}"), "/drift/drifts/openai/x".to_owned(), format!("/drift/drifts/Open_AI/{HASH}")] {
+            let answer = server.client.get(server.url(&path)).bearer_auth(&read).send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
+        }
+        server.finish().await;
+    }
+
     async fn erasing_reports_takes_their_facts_along(engine: Engine) {
         let server = Server::on(engine).await;
         let (ingest, leaked) = (server.create_key("ingest").await, server.create_key("ingest").await);

@@ -32,10 +32,32 @@ pub const SETTINGS: &[Setting] = &[
         secret: true,
     },
     setting(
+        "DRIFT_ARTIFACTS_URL",
+        "file://drift-data/artifacts",
+        "Where evidence is kept: file://FOLDER, or s3://BUCKET/PREFIX with the usual AWS_* variables.",
+    ),
+    setting(
+        "DRIFT_ARTIFACTS_QUOTA",
+        "10737418240",
+        "Bytes of evidence that one workspace may keep; 0 is no limit.",
+    ),
+    setting(
         "DRIFT_PUBLIC_URL",
         "",
-        "Where clients reach this server; used in what it prints. Default: the address it listens on.",
+        "Where clients reach this server; used in links. Default: the address it listens on.",
     ),
+    Setting {
+        name: "DRIFT_SIGNING_KEY",
+        default: "",
+        help: "Signs links to evidence; at least 32 characters, the same for every process. Default: one that is drawn once and kept in the database.",
+        secret: true,
+    },
+    Setting {
+        name: "DRIFT_GITHUB_WEBHOOK_SECRET",
+        default: "",
+        help: "Secret of the webhook that points at /hooks/github. Default: webhooks are refused.",
+        secret: true,
+    },
     setting(
         "DRIFT_MIGRATE",
         "true",

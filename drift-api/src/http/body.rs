@@ -11,11 +11,14 @@ use actix_web::http::header::{
 use actix_web::web::{Bytes, BytesMut, Payload};
 use drift_schema::{Code, Refusal};
 use futures_util::StreamExt as _;
+use serde::de::DeserializeOwned;
 
+use super::State;
 use super::error::ApiError;
 
 /// What a resource takes.
 pub(super) struct Accepts {
+    /// The first is what is usual; none is any.
     pub(super) media_types: &'static [&'static str],
     /// Bytes, before and after inflating.
     pub(super) limit: usize,
@@ -48,14 +51,11 @@ impl Accepts {
             Only::None | Only::Many => "",
         };
         let media_type = media_type.split(';').next().unwrap_or_default().trim();
-        if !self
-            .media_types
-            .iter()
-            .any(|ours| media_type.eq_ignore_ascii_case(ours))
+        let is_one = |ours: &&str| media_type.eq_ignore_ascii_case(ours);
+        if let Some(usual) = self.media_types.first()
+            && !self.media_types.iter().any(is_one)
         {
-            return Err(Refusal::of(Code::UnsupportedMediaType)
-                .rule(self.media_types[0])
-                .into());
+            return Err(Refusal::of(Code::UnsupportedMediaType).rule(usual).into());
         }
         let gzip = match only(request, &CONTENT_ENCODING) {
             Only::None => false,
@@ -98,6 +98,30 @@ impl Accepts {
             Ok(inflated.into())
         }
     }
+}
+
+/// A proof names its evidence; only the tail of a scraper's log is long.
+const JSON_BYTES: usize = 256 * 1024;
+
+/// What our own halves say to each other, read strictly. What does not fit is not repeated.
+pub(super) async fn json<T: DeserializeOwned>(
+    state: &State,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<T, ApiError> {
+    let accepts = Accepts {
+        media_types: &["application/json"],
+        limit: JSON_BYTES,
+        deadline: state.body_deadline,
+    };
+    let body = accepts.read(request, payload).await?;
+    serde_json::from_slice(&body).map_err(|error| {
+        if error.is_data() {
+            Code::InvalidBody.into()
+        } else {
+            Code::MalformedJson.into()
+        }
+    })
 }
 
 /// A header that may stand once: of two, a proxy before us may have gone by the other.

@@ -13,13 +13,14 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::{batches, events, fresh, health, known, reports, runs};
+use super::{artifacts, batches, drifts, events, fresh, health, hooks, known, reports, runs};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Drift tracker", description = "Reports of pages that changed shape under a scraper."),
     paths(
-        reports::create, reports::create_many, known::show, fresh::list, batches::list, events::list,
+        reports::create, reports::create_many, known::show, fresh::list, batches::list, drifts::list, drifts::show, events::list,
+        artifacts::put, artifacts::show, artifacts::link, hooks::github,
         runs::work, runs::claim, runs::heartbeat, runs::passed, runs::left, runs::judged, runs::done, runs::finish, runs::observed,
         health::alive, health::ready, health::metrics
     ),
@@ -55,7 +56,10 @@ impl Modify for Refusals {
         ];
         let resources = api.paths.paths.iter_mut();
         for (_, item) in resources.filter(|(path, _)| path.starts_with("/drift/")) {
-            for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+            for operation in [&mut item.get, &mut item.post, &mut item.put]
+                .into_iter()
+                .flatten()
+            {
                 let responses = &mut operation.responses.responses;
                 for (status, codes) in for_all {
                     let described = responses.entry(status.to_owned());

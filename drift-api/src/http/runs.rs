@@ -11,14 +11,10 @@ use drift_schema::{Code, Micros, Problem, Refusal, Scope, Workspace};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::State;
-use super::body::Accepts;
 use super::error::ApiError;
+use super::{State, body};
 use crate::lifecycle::Impossible;
 use crate::store::Decided;
-
-/// A proof names its evidence; only the tail of the scraper's log is long.
-const BODY_BYTES: usize = 256 * 1024;
 
 /// What there is to do
 ///
@@ -167,20 +163,10 @@ async fn read<T: DeserializeOwned>(
     payload: Payload,
 ) -> Result<(Workspace, T), ApiError> {
     let key = state.authorise(request, &[Scope::Runner]).await?;
-    let accepts = Accepts {
-        media_types: &["application/json"],
-        limit: BODY_BYTES,
-        deadline: state.body_deadline,
-    };
-    let body = accepts.read(request, payload).await?;
-    let read = serde_json::from_slice(&body).map_err(|error| {
-        ApiError::from(if error.is_data() {
-            Code::InvalidBody
-        } else {
-            Code::MalformedJson
-        })
-    })?;
-    Ok((key.workspace.clone(), read))
+    Ok((
+        key.workspace.clone(),
+        body::json(state, request, payload).await?,
+    ))
 }
 
 async fn decided<T>(state: &State, done: impl Future<Output = Decided<T>>) -> Result<T, ApiError> {

@@ -569,7 +569,7 @@ impl Session {
         Ok(row.map(|row| row.get(0)).transpose()?.map(Micros))
     }
 
-    async fn step_of(
+    pub(super) async fn step_of(
         &mut self,
         workspace: &Workspace,
         service: &Service,

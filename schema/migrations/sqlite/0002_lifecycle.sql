@@ -85,3 +85,9 @@ CREATE TABLE deliveries (
     delivery    TEXT   NOT NULL PRIMARY KEY,
     received_at INTEGER NOT NULL
 ) STRICT;
+
+-- Drawn once, for processes that are given none: the key that signs links.
+CREATE TABLE secrets (
+    name  TEXT  NOT NULL PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT;

@@ -24,6 +24,11 @@ on_both! {
         assert!(issue.body.contains("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"), "the digest");
         assert!(issue.body.contains("`platform.openai.com`") && !issue.body.contains("s3cr3t"), "the host alone");
         assert_eq!((world.outpost.starts("openai"), world.outpost.starts("openrouter")), (1, 0));
+        assert!(issue.body.contains("main\n  button"), "the tree");
+        let link = issue.body.split("[Screenshot of the replay](<").nth(1).and_then(|rest| rest.split('>').next()).expect("a link to the screenshot");
+        let picture = world.server.client.get(link).send().await.unwrap();
+        assert_eq!(picture.status(), 200, "{link}");
+        assert!(picture.bytes().await.unwrap().starts_with(b"\x89PNG"));
         let known = world.known().await;
         assert_eq!((&known["state"], &known["number"]), (&json!("open"), &json!(issue.number)));
 
@@ -68,6 +73,14 @@ on_both! {
         world.report_of("1.4.2").await;
         assert_eq!(world.outpost.tick().await["drifts"], json!([]));
         assert_eq!((world.outpost.starts("openai"), world.github.only_issue().open), (3, false));
+
+        // Those who have, do; and by now there is a good page to compare with.
+        world.outpost.scraper("openai", &TRIPS);
+        world.report_of("2.0.0").await;
+        let summary = world.outpost.tick().await;
+        assert_eq!(summary["drifts"][0]["action"], "reopened", "{summary}");
+        let issue = world.github.only_issue();
+        assert!(issue.open && issue.body.contains("`gone: link`") && issue.body.contains("`new: button`"), "{}", issue.body);
         world.finish().await;
     }
 

@@ -1,0 +1,236 @@
+//! Drifts to be looked at: the steps that were reported, which only the batches know, together with those that
+//! something else happened to.
+
+use drift_schema::answer::{Drift as Answer, DriftDay, DriftDetails, DriftMoment, Drifts};
+use drift_schema::{Micros, Service, Step, StepHash, Workspace};
+
+use super::session::{Row, Session};
+use super::{Result, Store};
+use crate::lifecycle::Drift;
+
+/// Hops along the index, from one step to the next: as cheap with a thousand days of a step as with one.
+const REPORTED: &str = "
+    WITH RECURSIVE steps (n, service, step) AS (
+        SELECT * FROM (SELECT 1, service, step FROM batches WHERE workspace = $1 AND (service, step) > ($2, $3)
+            ORDER BY service, step LIMIT 1) AS first
+        UNION ALL
+        SELECT n + 1, next.service, next.step FROM steps CROSS JOIN LATERAL (
+            SELECT service, step FROM batches WHERE workspace = $1 AND (service, step) > (steps.service, steps.step)
+            ORDER BY service, step LIMIT 1) AS next
+        WHERE n < $4
+    )
+    SELECT service, step FROM steps ORDER BY service, step";
+/// The same without LATERAL, which SQLite does not have.
+const SQLITE_REPORTED: &str = "
+    WITH RECURSIVE steps (n, at) AS (
+        SELECT * FROM (SELECT 1, service || ' ' || step FROM batches WHERE workspace = $1 AND (service, step) > ($2, $3)
+            ORDER BY service, step LIMIT 1)
+        UNION ALL
+        SELECT n + 1, (SELECT service || ' ' || step FROM batches WHERE workspace = $1
+            AND (service, step) > (substr(at, 1, instr(at, ' ') - 1), substr(at, instr(at, ' ') + 1))
+            ORDER BY service, step LIMIT 1)
+        FROM steps WHERE n < $4 AND at IS NOT NULL
+    )
+    SELECT substr(at, 1, instr(at, ' ') - 1), substr(at, instr(at, ' ') + 1) FROM steps WHERE at IS NOT NULL";
+const LOOKED_AT: &str = "
+    SELECT service, step FROM drifts WHERE workspace = $1 AND (service, step) > ($2, $3) ORDER BY service, step LIMIT $4";
+const NUMBERS: &str = "
+    SELECT CAST(COALESCE(SUM(count), 0) AS BIGINT), MIN(first_seen), MAX(last_seen), CAST(COALESCE(SUM(CASE WHEN fresh THEN count ELSE 0 END), 0) AS BIGINT)
+    FROM batches WHERE workspace = $1 AND service = $2 AND step = $3";
+const DAYS: &str = "
+    SELECT day, count, fresh FROM batches WHERE workspace = $1 AND service = $2 AND step = $3 ORDER BY day DESC LIMIT 366";
+
+/// Place in the list of drifts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DriftCursor {
+    service: String,
+    step: String,
+}
+
+impl DriftCursor {
+    pub fn parse(text: &str) -> Option<Self> {
+        let (service, step) = text.split_once('/')?;
+        Some(Self {
+            service: Service::parse(service).ok()?.to_string(),
+            step: Step::parse(step).ok()?.to_string(),
+        })
+    }
+}
+
+impl Store {
+    pub async fn drifts(
+        &self,
+        workspace: &Workspace,
+        only: Option<&Service>,
+        from: Option<DriftCursor>,
+        limit: u16,
+    ) -> Result<Drifts> {
+        let mut session = self.db.snapshot().await?;
+        let from = match (from, only) {
+            (Some(from), _) => (from.service, from.step),
+            // No step sorts before the empty one.
+            (None, Some(service)) => (service.to_string(), String::new()),
+            (None, None) => (String::new(), String::new()),
+        };
+        // One more than asked for tells whether there is another page.
+        let mut steps = session
+            .steps_after(workspace, &from, i64::from(limit) + 1)
+            .await?;
+        if let Some(only) = only {
+            steps.retain(|(service, _)| service == only);
+        }
+        let more = steps.len() > usize::from(limit);
+        steps.truncate(limit.into());
+        let mut drifts = Vec::with_capacity(steps.len());
+        for (service, step) in steps {
+            let drift = session.drift(workspace, &service, &step).await?;
+            let numbers = session.numbers(workspace, &service, &step).await?;
+            drifts.push(answer(service, step, &drift.unwrap_or_default(), &numbers)?);
+        }
+        let next = drifts
+            .last()
+            .filter(|_| more)
+            .map(|last| format!("{}/{}", last.service, last.step));
+        Ok(Drifts { drifts, next })
+    }
+
+    pub async fn drift_details(
+        &self,
+        workspace: &Workspace,
+        service: &Service,
+        hash: &StepHash,
+    ) -> Result<Option<DriftDetails>> {
+        self.count_facts_if_few(workspace).await?;
+        let mut session = self.db.snapshot().await?;
+        let Some(step) = session.step_by_hash(workspace, service, hash).await? else {
+            return Ok(None);
+        };
+        let drift = session.drift(workspace, service, &step).await?;
+        let drift = drift.unwrap_or_default();
+        let numbers = session.numbers(workspace, service, &step).await?;
+        let seen = session.seen(workspace, service, &step).await?;
+        let params = [
+            workspace.as_str().into(),
+            service.as_str().into(),
+            step.as_str().into(),
+        ];
+        let mut days = Vec::new();
+        for row in session.rows(DAYS, params).await? {
+            days.push(DriftDay {
+                day: row.word(0)?,
+                count: row.get(1)?,
+                fresh: row.get(2)?,
+            });
+        }
+        Ok(Some(DriftDetails {
+            drift: answer(service.clone(), step, &drift, &numbers)?,
+            seen,
+            days,
+            proof: drift.proof,
+            last_good: drift.last_good,
+            first_bad: drift.first_bad,
+            moments: drift
+                .moments
+                .into_iter()
+                .map(|moment| DriftMoment {
+                    position: moment.position,
+                    at: moment.at,
+                    kind: moment.kind,
+                })
+                .collect(),
+        }))
+    }
+}
+
+impl Session {
+    /// Of both kinds, each once, in order.
+    async fn steps_after(
+        &mut self,
+        workspace: &Workspace,
+        (service, step): &(String, String),
+        limit: i64,
+    ) -> Result<Vec<(Service, Step)>> {
+        let params = || {
+            [
+                workspace.as_str().into(),
+                service.as_str().into(),
+                step.as_str().into(),
+                limit.into(),
+            ]
+        };
+        let reported = if self.is_sqlite() {
+            SQLITE_REPORTED
+        } else {
+            REPORTED
+        };
+        let mut steps = Vec::new();
+        for sql in [reported, LOOKED_AT] {
+            for row in self.rows(sql, params()).await? {
+                steps.push((row.word::<Service>(0)?, row.word::<Step>(1)?));
+            }
+        }
+        steps.sort();
+        steps.dedup();
+        steps.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(steps)
+    }
+
+    /// A hash is not to be turned back: the steps of the service are tried.
+    async fn step_by_hash(
+        &mut self,
+        workspace: &Workspace,
+        service: &Service,
+        hash: &StepHash,
+    ) -> Result<Option<Step>> {
+        if let Some(step) = self.step_of(workspace, service, hash).await? {
+            return Ok(Some(step));
+        }
+        let mut from = (service.to_string(), String::new());
+        loop {
+            let page = self.steps_after(workspace, &from, 500).await?;
+            for (of, step) in &page {
+                if of != service {
+                    return Ok(None);
+                }
+                if step.hash() == *hash {
+                    return Ok(Some(step.clone()));
+                }
+            }
+            let Some((_, last)) = page.last() else {
+                return Ok(None);
+            };
+            from.1 = last.to_string();
+        }
+    }
+
+    async fn numbers(
+        &mut self,
+        workspace: &Workspace,
+        service: &Service,
+        step: &Step,
+    ) -> Result<Row> {
+        let params = [
+            workspace.as_str().into(),
+            service.as_str().into(),
+            step.as_str().into(),
+        ];
+        let row = self.row(NUMBERS, params).await?;
+        Ok(row.ok_or(sqlx::Error::RowNotFound)?)
+    }
+}
+
+fn answer(service: Service, step: Step, drift: &Drift, numbers: &Row) -> Result<Answer> {
+    Ok(Answer {
+        step_hash: step.hash(),
+        service,
+        step,
+        stage: drift.stage.as_str().to_owned(),
+        reports: numbers.get(0)?,
+        first_seen: numbers.get::<Option<i64>>(1)?.map(Micros),
+        last_seen: numbers.get::<Option<i64>>(2)?.map(Micros),
+        fresh: numbers.get(3)?,
+        verdict: drift.judged.as_ref().map(|judged| judged.verdict),
+        judged_at: drift.judged.as_ref().map(|judged| judged.at),
+        known_issue: drift.known_issue(),
+    })
+}

@@ -1,0 +1,153 @@
+//! Pictures and trees: kept by what they are, shown to those who may see them, and never in the way of a run.
+
+use harness::bucket::Bucket;
+use harness::server::Site;
+use harness::{Server, on_both};
+use reqwest::{Response, StatusCode};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and so on";
+
+async fn put(server: &Server, key: &str, bytes: &[u8]) -> Response {
+    let request = server.client.put(server.url("/drift/artifacts"));
+    let request = request.bearer_auth(key).body(bytes.to_vec());
+    request.send().await.unwrap()
+}
+
+async fn kept(server: &Server, key: &str, bytes: &[u8]) -> String {
+    let answer = put(server, key, bytes).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    let answer: Value = answer.json().await.unwrap();
+    assert_eq!(answer["size"], bytes.len());
+    assert_eq!(answer["sha256"], hex::encode(Sha256::digest(bytes)));
+    answer["sha256"].as_str().unwrap().to_owned()
+}
+
+async fn code(answer: Response) -> (u16, String) {
+    let status = answer.status().as_u16();
+    let problem: Value = answer.json().await.unwrap();
+    (status, problem["code"].as_str().unwrap().to_owned())
+}
+
+async fn link(server: &Server, key: &str, name: &str, body: Value) -> String {
+    let path = format!("/drift/artifacts/{name}/link");
+    let answer = server.post(&path, key, &body).send().await.unwrap();
+    let answer: Value = answer.json().await.unwrap();
+    answer["url"].as_str().unwrap().to_owned()
+}
+
+on_both! {
+    async fn evidence_is_kept_once_and_shown_with_a_key_or_a_link(engine: Engine) {
+        let server = Server::on(engine).await;
+        let (runner, ingest, read) = (server.create_key("runner").await, server.create_key("ingest").await, server.create_key("read").await);
+        let name = kept(&server, &runner, PNG).await;
+        assert_eq!(kept(&server, &ingest, PNG).await, name);
+        let events = server.get(&read, "/drift/events?limit=1000").await;
+        let stored = events["events"].as_array().unwrap().iter().filter(|event| event["type"] == "artifact-stored").count();
+        assert_eq!(stored, 1);
+
+        let path = format!("/drift/artifacts/{name}");
+        let shown = server.client.get(server.url(&path)).bearer_auth(&read).send().await.unwrap();
+        let header = |name: &str| shown.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!((header("content-type").as_str(), header("x-content-type-options").as_str()), ("image/png", "nosniff"));
+        assert!(header("content-security-policy").contains("sandbox"));
+        assert_eq!(shown.bytes().await.unwrap(), PNG);
+
+        // Markup is not shown as markup.
+        let page = kept(&server, &runner, b"<script>alert(1)</script>").await;
+        let shown = server.client.get(server.url(&format!("/drift/artifacts/{page}"))).bearer_auth(&read).send().await.unwrap();
+        assert_eq!(shown.headers()["content-type"], "text/plain; charset=utf-8");
+
+        let url = link(&server, &runner, &name, json!({})).await;
+        assert!(url.starts_with(&server.base), "{url}");
+        let shown = server.client.get(&url).send().await.unwrap();
+        assert_eq!((shown.status(), shown.bytes().await.unwrap().as_ref()), (StatusCode::OK, PNG));
+        for (changed, expected) in [
+            (url.replace(&name, &page), "invalid_signature"),
+            (url.replace("expires=", "expires=9"), "invalid_signature"),
+            (url.replace("workspace=default", "workspace=theirs"), "invalid_signature"),
+            (format!("{url}0"), "invalid_signature"),
+            (format!("{url}&more=1"), "invalid_signature"),
+            (url.split('?').next().unwrap().to_owned(), "missing_key"),
+        ] {
+            assert_eq!(code(server.client.get(&changed).send().await.unwrap()).await.1, expected, "{changed}");
+        }
+        let over = link(&server, &runner, &name, json!({"expires_seconds": 0})).await;
+        assert_eq!(code(server.client.get(&over).send().await.unwrap()).await, (403, "link_expired".to_owned()));
+
+        // Another process on the same database signs with the same key.
+        let other = server.site.start().await;
+        let theirs = url.replace(&server.base, &other.base);
+        assert_eq!(other.client.get(&theirs).send().await.unwrap().status(), StatusCode::OK);
+        other.stop().await;
+
+        assert_eq!(code(put(&server, &read, PNG).await).await, (403, "insufficient_scope".to_owned()));
+        let unknown = format!("/drift/artifacts/{}", "0".repeat(64));
+        for path in [unknown.as_str(), "/drift/artifacts/..%2f..%2fdrift.db", "/drift/artifacts/x"] {
+            let answer = server.client.get(server.url(path)).bearer_auth(&read).send().await.unwrap();
+            assert_eq!(code(answer).await, (404, "not_found".to_owned()), "{path}");
+        }
+        // What is in the log and not on the disk is not there; a run goes on without it.
+        std::fs::remove_dir_all(server.site.folder.path().join("drift-data/artifacts")).unwrap();
+        let answer = server.client.get(server.url(&path)).bearer_auth(&read).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+        server.finish().await;
+    }
+
+    async fn what_is_no_evidence_or_too_much_of_it_is_refused(engine: Engine) {
+        let site = Site::new(engine).await.with("DRIFT_ARTIFACTS_QUOTA", "100");
+        let server = site.start().await;
+        let runner = server.create_key("runner").await;
+        let small = kept(&server, &runner, PNG).await;
+        for (bytes, expected) in [
+            (&b""[..], (415, "unsupported_artifact")),
+            (b"GIF89a\x01\x00", (415, "unsupported_artifact")),
+            (b"%PDF-1.7\x00", (415, "unsupported_artifact")),
+            (b"not \xff utf-8", (415, "unsupported_artifact")),
+            (&[b'a'; 90], (413, "quota_exceeded")),
+            (&vec![b'a'; 11 * 1024 * 1024], (413, "body_too_large")),
+        ] {
+            let (status, code) = code(put(&server, &runner, bytes).await).await;
+            assert_eq!((status, code.as_str()), expected);
+        }
+        // What is there already costs nothing.
+        assert_eq!(kept(&server, &runner, PNG).await, small);
+        server.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn evidence_may_lie_in_a_bucket_and_a_bucket_that_is_unwell_is_a_503() {
+    let bucket = Bucket::start();
+    let mut site = Site::new(harness::Engine::Sqlite)
+        .await
+        .with("DRIFT_ARTIFACTS_URL", "s3://evidence/drift");
+    for (name, value) in bucket.variables() {
+        site = site.with(name, &value);
+    }
+    let server = site.start().await;
+    let (runner, read) = (
+        server.create_key("runner").await,
+        server.create_key("read").await,
+    );
+    let name = kept(&server, &runner, PNG).await;
+    assert_eq!(kept(&server, &runner, PNG).await, name);
+    let path = format!("/evidence/drift/default/{}/{name}", &name[..2]);
+    assert_eq!(bucket.names(), [path]);
+    let path = format!("/drift/artifacts/{name}");
+    let show = async || {
+        let request = server.client.get(server.url(&path)).bearer_auth(&read);
+        request.send().await.unwrap()
+    };
+    assert_eq!(show().await.bytes().await.unwrap(), PNG);
+    bucket.be_unwell(true);
+    assert_eq!(code(show().await).await, (503, "unavailable".to_owned()));
+    assert_eq!(
+        code(put(&server, &runner, b"more").await).await,
+        (503, "unavailable".to_owned())
+    );
+    bucket.be_unwell(false);
+    kept(&server, &runner, b"more").await;
+    assert!(!server.finish().await.contains("a-secret"));
+}
