@@ -7,7 +7,6 @@ mod run;
 mod settling;
 mod summary;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use drift_client::scrapers::Scrapers;
@@ -80,7 +79,7 @@ impl Runner {
                 (services.collect(), false)
             }
         };
-        let room = Arc::new(Room::of(self.limits.new_issues));
+        let room = Room::of(self.limits.new_issues);
         let served = futures_util::stream::iter(services)
             .map(|service| self.serve(service, by_hand, &room))
             .buffer_unordered(self.limits.concurrency.max(1))
