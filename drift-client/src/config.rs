@@ -93,8 +93,11 @@ impl Settings {
 
 /// Off, unless somebody has said otherwise in a way that we understand.
 fn tier(environment: &Environment) -> (Tier, Option<String>) {
-    let on = |value: &str| !matches!(value, "0" | "false");
-    if environment.get("DO_NOT_TRACK").is_some_and(on) {
+    // As the convention has it: even `false` is somebody who cares.
+    if environment
+        .get("DO_NOT_TRACK")
+        .is_some_and(|value| value != "0")
+    {
         return (Tier::Off, None);
     }
     match environment.get("AGENTKEYS_TELEMETRY").unwrap_or("0") {

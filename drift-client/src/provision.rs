@@ -2,11 +2,12 @@
 //! key that is there already, the scraper, the live service, the store.
 
 mod code;
+mod keys;
 mod summary;
 
 use std::time::{Duration, Instant};
 
-use drift_schema::scraper::{ApiKey, Failure, Line, Tripped};
+use drift_schema::scraper::{Failure, Line, Tripped};
 use drift_schema::{Micros, Service};
 use uuid::Uuid;
 
@@ -21,7 +22,7 @@ use crate::scrapers::{Entry as ScraperEntry, Scrapers};
 use crate::services::{ServiceEntry, Services};
 use crate::store::{CredentialStore, FileStore};
 use crate::telemetry::{Filed, Finding, Telemetry, host_of, patience};
-use crate::verify::{Verification, verify};
+use crate::verify::Verification;
 pub use code::Code;
 pub use summary::{Ending, Failed, NeedsFallback, Summary};
 
@@ -213,105 +214,6 @@ impl Provisioner {
             .scraper(&self.settings.environment, &self.supervisor)
             .map_err(wrong)?;
         Ok((entry.clone(), scraper, services.get(service).cloned()))
-    }
-
-    /// The key that is there already, if it settles the matter.
-    async fn existing(
-        &self,
-        service: &Service,
-        known: Option<&ServiceEntry>,
-        on_stage: &mut impl FnMut(Stage<'_>),
-        trace: &mut Trace,
-    ) -> Option<Ending> {
-        let key = match self.store.load(service) {
-            Ok(key) => key?,
-            Err(error) => {
-                let why = format!("the stored key cannot be read: {error}");
-                return Some(Ending::failed(Code::StoreFailed, why));
-            }
-        };
-        let Some(known) = known else {
-            let why =
-                format!("services.toml does not say how the stored key of {service} is verified");
-            return Some(Ending::failed(Code::VerificationNotConfigured, why));
-        };
-        on_stage(Stage::Checking);
-        let verification = verify(known, &key).await;
-        trace.verification = Some(verification);
-        trace.tier_used = Some("stored");
-        let masked = key.masked();
-        match verification {
-            Verification::Valid => Some(Ending::AlreadyValid {
-                key: masked,
-                stored_in: self.store.place(service),
-            }),
-            Verification::Phantom => {
-                let note =
-                    format!("the stored key {masked} is no longer accepted: making a new one");
-                trace.notes.push(note);
-                None
-            }
-            Verification::EndpointDown => Some(Ending::failed(
-                Code::VerificationEndpointDown,
-                format!("{service} did not answer whether the stored key {masked} is still good"),
-            )),
-            Verification::RateLimited => Some(Ending::failed(
-                Code::VerificationRateLimited,
-                format!(
-                    "{service} is limiting requests, so the stored key {masked} could not be checked"
-                ),
-            )),
-        }
-    }
-
-    /// Only a key that the live service takes is stored.
-    async fn keep(
-        &self,
-        service: &Service,
-        known: Option<&ServiceEntry>,
-        key: &ApiKey,
-        trace: &mut Trace,
-    ) -> Ending {
-        let masked = key.masked();
-        let Some(known) = known else {
-            let why = format!(
-                "services.toml does not say how a key of {service} is verified; {masked} was not stored"
-            );
-            return Ending::failed(Code::VerificationNotConfigured, why);
-        };
-        let verification = verify(known, key).await;
-        trace.verification = Some(verification);
-        match verification {
-            Verification::Valid => {}
-            Verification::Phantom => {
-                let why = format!(
-                    "{service} refuses the key {masked} that the scraper found; it was not stored"
-                );
-                return Ending::failed(Code::VerificationFailed, why);
-            }
-            Verification::EndpointDown => {
-                let why = format!(
-                    "{service} did not answer whether the new key {masked} is good; it was not stored"
-                );
-                return Ending::failed(Code::VerificationEndpointDown, why);
-            }
-            Verification::RateLimited => {
-                let why = format!(
-                    "{service} is limiting requests, so the new key {masked} could not be verified; it was not stored"
-                );
-                return Ending::failed(Code::VerificationRateLimited, why);
-            }
-        }
-        match self.store.save(service, key, Micros::now()) {
-            Ok(()) => Ending::Provisioned {
-                key: masked,
-                stored_in: self.store.place(service),
-            },
-            Err(error) => {
-                let why = format!("the key {masked} is good, but could not be stored: {error}");
-                Ending::failed(Code::StoreFailed, why)
-            }
-        }
     }
 
     /// A tripwire: keeps what is needed to go on, tells those who agreed to be told, and answers calmly.

@@ -32,6 +32,9 @@ pub const LONGEST_LINE: usize = 16 * 1024 * 1024;
 /// How many resources one run may leave behind; more is a runaway.
 pub const MOST_RESOURCES: usize = 1_000;
 
+/// Bytes up to which a line is remembered.
+const SHORT_LINE: usize = 256;
+
 /// How long a scraper that has said its last line may take to exit.
 const LINGER: Duration = Duration::from_secs(5);
 /// How long one that closed its output without a last line may go on.
@@ -85,7 +88,10 @@ impl Scraper {
         Run {
             outcome,
             resources: reader.resources,
-            last_step: reader.last_step,
+            last_step: match reader.progress {
+                Some(Line::Progress(progress)) => Some(progress.step),
+                _ => None,
+            },
             exit: reader.exit,
             elapsed: started.elapsed(),
             stderr: mask.text(&stderr.text()),
@@ -109,7 +115,10 @@ struct Reader<F> {
     lines: Lines,
     last: Option<Line>,
     resources: Vec<Resource>,
-    last_step: Option<Step>,
+    /// The last progress, without its tree.
+    progress: Option<Line>,
+    /// Its bytes, if it is short: one that says the same again is not read again.
+    repeated: Vec<u8>,
     exit: Option<Exit>,
     /// Every key that was seen, also in a run that broke the protocol later.
     keys: Vec<scraper::ApiKey>,
@@ -122,7 +131,8 @@ impl<F: FnMut(&Line)> Reader<F> {
             lines: Lines::default(),
             last: None,
             resources: Vec::new(),
-            last_step: None,
+            progress: None,
+            repeated: Vec::new(),
             exit: None,
             keys: Vec::new(),
         }
@@ -190,6 +200,17 @@ impl<F: FnMut(&Line)> Reader<F> {
             let Some((number, bytes)) = self.lines.next(ended)? else {
                 return Ok(());
             };
+            if self.last.is_none()
+                && bytes == self.repeated
+                && let Some(progress) = &self.progress
+            {
+                (self.on_line)(progress);
+                continue;
+            }
+            self.repeated.clear();
+            if bytes.len() <= SHORT_LINE {
+                self.repeated.extend_from_slice(bytes);
+            }
             let line = Line::parse(bytes).map_err(|why| Broken::Malformed { line: number, why });
             // Half a line at the end says how the scraper ended, not what it wanted to say.
             let line = match line {
@@ -213,21 +234,32 @@ impl<F: FnMut(&Line)> Reader<F> {
 
     fn take(&mut self, line: Line, number: u64) -> Result<(), Broken> {
         match line {
-            Line::Progress(_) | Line::Resource(_) => {
+            Line::Progress(_) => {
                 (self.on_line)(&line);
-                match line {
-                    Line::Progress(progress) => self.last_step = Some(progress.step),
-                    Line::Resource(resource) if self.resources.len() < MOST_RESOURCES => {
-                        self.resources.push(resource);
-                    }
-                    _ => return Err(Broken::TooManyResources { line: number }),
+                let mut line = line;
+                if let Line::Progress(progress) = &mut line
+                    && progress.tree.take().is_some()
+                {
+                    self.repeated.clear();
                 }
+                self.progress = Some(line);
+                return Ok(());
+            }
+            Line::Resource(resource) => {
+                if self.resources.len() == MOST_RESOURCES {
+                    return Err(Broken::TooManyResources { line: number });
+                }
+                let line = Line::Resource(resource.clone());
+                (self.on_line)(&line);
+                self.resources.push(resource);
             }
             terminal => {
                 self.keys.extend(key_of(&terminal));
                 self.last = Some(terminal);
             }
         }
+        // What was remembered is no progress.
+        self.repeated.clear();
         Ok(())
     }
 

@@ -41,21 +41,21 @@ pub struct Entry {
     pub version: Option<ScraperVersion>,
 }
 
-/// How often the runner may replay a service.
+/// How often the runner may replay a service. What is not said does not hold up an hourly runner.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
-    #[serde(default = "six")]
+    #[serde(default = "once_an_hour")]
     pub per_day: u32,
-    #[serde(default = "hour", deserialize_with = "duration")]
+    #[serde(default, deserialize_with = "duration")]
     pub cooldown: Duration,
 }
 
 impl Default for Budget {
     fn default() -> Self {
         Self {
-            per_day: six(),
-            cooldown: hour(),
+            per_day: once_an_hour(),
+            cooldown: Duration::ZERO,
         }
     }
 }
@@ -140,12 +140,8 @@ fn one() -> u32 {
     1
 }
 
-fn six() -> u32 {
-    6
-}
-
-fn hour() -> Duration {
-    Duration::from_secs(3600)
+fn once_an_hour() -> u32 {
+    24
 }
 
 /// `"120s"`, `"500ms"`, `"10m"`, `"1h"`.

@@ -22,7 +22,6 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::config::Settings;
-use crate::home::Home;
 pub use courier::{Courier, Sent};
 pub use delivery::{Delivery, Drained};
 pub use dsn::Dsn;
@@ -198,21 +197,11 @@ impl Telemetry {
             Ok(dsn) => (dsn.clone(), None),
             Err(problem) => (None, Some(problem.clone())),
         };
-        Self::at(&settings.home, settings.telemetry, dsn, problem, courier)
-    }
-
-    fn at(
-        home: &Home,
-        tier: Tier,
-        dsn: Option<Dsn>,
-        problem: Option<String>,
-        courier: impl Into<PathBuf>,
-    ) -> Self {
         Self {
-            tier,
+            tier: settings.telemetry,
             dsn,
-            queue: Queue::new(home),
-            state: StateFile::new(home),
+            queue: Queue::new(&settings.home),
+            state: StateFile::new(&settings.home),
             courier: Courier::new(courier),
             problem,
         }

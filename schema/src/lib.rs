@@ -12,6 +12,7 @@ pub mod report;
 pub mod run;
 pub mod scraper;
 pub mod time;
+pub mod tree;
 pub mod words;
 
 #[cfg(feature = "describe")]

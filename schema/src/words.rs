@@ -96,6 +96,13 @@ word!(
     "^[a-z0-9][a-z0-9-]{0,63}$"
 );
 
+impl Digest {
+    /// From the 32 bytes themselves.
+    pub fn from_bytes(sha256: [u8; 32]) -> Self {
+        Self(hex::encode(sha256))
+    }
+}
+
 fn is_service(text: &str) -> bool {
     is_name(text, 64, b"-")
 }

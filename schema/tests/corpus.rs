@@ -39,6 +39,11 @@ fn the_corpus_of_values_keeps_the_laws() {
     replay("pii", laws::pii);
 }
 
+#[test]
+fn the_corpus_of_pages_keeps_the_laws() {
+    replay("tree", laws::tree);
+}
+
 /// A seed says in its name what becomes of it: `ok-…`, or the code of the refusal with dashes.
 #[test]
 fn each_seed_of_a_report_gets_the_answer_in_its_name() {

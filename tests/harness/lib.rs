@@ -7,8 +7,10 @@
 )]
 
 pub mod agentkeys;
+pub mod browser;
 pub mod bucket;
 pub mod database;
+pub mod dovecot;
 pub mod fake_http;
 pub mod gate;
 pub mod github;
@@ -21,7 +23,9 @@ pub mod proxy;
 pub mod raw;
 pub mod reports;
 pub mod runner;
+pub mod scraper;
 pub mod server;
+pub mod site;
 pub mod viewer;
 
 pub use agentkeys::Machine;

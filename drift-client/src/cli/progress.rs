@@ -1,5 +1,7 @@
 //! What a person sees while a scraper runs: a line that turns on a terminal, plain lines elsewhere.
 
+use std::cell::RefCell;
+use std::convert::Infallible;
 use std::io::{IsTerminal as _, Stderr, Write as _};
 use std::time::{Duration, Instant};
 
@@ -10,6 +12,8 @@ use crate::provision::Stage;
 const FRAMES: [char; 4] = ['|', '/', '-', '\\'];
 /// Between two turns of the spinner.
 const TURN: Duration = Duration::from_millis(120);
+/// A log is for people, too: a scraper that goes mad does not fill it.
+const MOST_LINES: u32 = 1_000;
 
 pub(super) struct Progress {
     stderr: Stderr,
@@ -17,6 +21,7 @@ pub(super) struct Progress {
     started: Instant,
     shown: String,
     turns: usize,
+    lines: u32,
 }
 
 impl Progress {
@@ -28,30 +33,41 @@ impl Progress {
             started: Instant::now(),
             shown: String::new(),
             turns: 0,
+            lines: 0,
         }
     }
 
     pub(super) fn show(&mut self, stage: &Stage<'_>) {
-        let text = match stage {
-            Stage::Checking => "asking whether the stored key still works".to_owned(),
-            Stage::Verifying => "asking whether the new key works".to_owned(),
-            Stage::Scraping(Line::Progress(progress)) => progress.step.to_string(),
-            Stage::Scraping(Line::Resource(resource)) => format!("made: {}", resource.kind),
-            Stage::Scraping(_) => return,
-        };
-        // A scraper that says the same a million times says it once.
+        match stage {
+            Stage::Checking => self.tell("asking whether the stored key still works"),
+            Stage::Verifying => self.tell("asking whether the new key works"),
+            Stage::Scraping(Line::Progress(progress)) => self.tell(progress.step.as_str()),
+            Stage::Scraping(Line::Resource(resource)) => {
+                self.tell(&format!("made: {}", resource.kind));
+            }
+            Stage::Scraping(_) => {}
+        }
+    }
+
+    /// A scraper that says the same a million times says it once.
+    fn tell(&mut self, text: &str) {
         if text != self.shown {
-            self.shown = text;
+            text.clone_into(&mut self.shown);
             if self.terminal {
-                self.draw();
-            } else {
+                // The next turn shows it.
+                return;
+            }
+            self.lines = self.lines.saturating_add(1);
+            if self.lines <= MOST_LINES {
                 let _ = writeln!(self.stderr, "{}", self.shown);
+            } else if self.lines == MOST_LINES + 1 {
+                let _ = writeln!(self.stderr, "(further steps are not shown)");
             }
         }
     }
 
     /// Turns for as long as it is polled.
-    pub(super) async fn turn(progress: &std::cell::RefCell<Self>) {
+    pub(super) async fn turn(progress: &RefCell<Self>) -> Infallible {
         let mut clock = tokio::time::interval(TURN);
         clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {

@@ -25,7 +25,7 @@ pub(super) async fn run(
     let stop = told_to_stop()?;
     let summary = tokio::select! {
         summary = provisioner.provision(service, force, |stage| progress.borrow_mut().show(&stage), stop) => summary,
-        () = Progress::turn(&progress) => return Ok(ExitCode::from(1)),
+        never = Progress::turn(&progress) => match never {},
     };
     progress.borrow_mut().clear();
     for note in &summary.notes {

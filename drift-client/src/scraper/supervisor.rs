@@ -156,11 +156,12 @@ fn tell(control: &mut UnixStream, line: &str) -> std::io::Result<()> {
     control.write_all(format!("{line}\n").as_bytes())
 }
 
-/// Kills descendants until there are none. Each round kills at least one direct child, so that waiting for one ends.
+/// Kills descendants until there are none. (`wait`, since `waitpid` without a pid means our own process group, in
+/// which the scraper is not.) Each round kills at least one direct child, so that waiting for one ends.
 fn end_all(itself: Pid) {
     loop {
         // Whoever has descendants has a child. Most scrapers leave none, and then this is all.
-        match rustix::process::waitpid(None, WaitOptions::NOHANG) {
+        match rustix::process::wait(WaitOptions::NOHANG) {
             Ok(None) => {}
             Ok(Some(_)) => continue,
             Err(_) => return,
@@ -172,7 +173,7 @@ fn end_all(itself: Pid) {
         for pid in descendants {
             let _ = rustix::process::kill_process(pid, Signal::KILL);
         }
-        if rustix::process::waitpid(None, WaitOptions::empty()).is_err() {
+        if rustix::process::wait(WaitOptions::empty()).is_err() {
             return;
         }
     }

@@ -26,7 +26,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::options::{Common, What};
 use crate::report::{Findings, Table};
-use crate::runs::{batch, client, flat, ingest, log, size, tick};
+use crate::runs::{batch, client, digest, flat, ingest, log, scraper, size, tick};
 
 /// What was found, and none where there is nothing to print: a server that has ended, a seeded store, or another
 /// process that did the work and has printed it.
@@ -47,7 +47,9 @@ pub fn run(what: What) -> Result<Option<Findings>> {
             tables: client::run(&args)?,
             as_json: args.json,
         })),
-        What::Flood { mebibytes } => client::write_flood(mebibytes).map(|()| None),
+        What::Flood { mebibytes, in_turn } => {
+            client::write_flood(mebibytes, in_turn).map(|()| None)
+        }
         What::Seed { url, size } => {
             let (events, batches) = size.or(1_000_000);
             runtime
@@ -101,6 +103,16 @@ pub fn run(what: What) -> Result<Option<Findings>> {
             true => findings(&common, until_stopped(&runtime, size::run(&common, crowd))),
             false => Ok(None),
         },
+        What::Scraper { rounds, json } => Ok(Some(Findings {
+            machine: process::machine(&std::env::current_dir()?),
+            tables: scraper::run(rounds.into())?,
+            as_json: json,
+        })),
+        What::Digest { seconds, json } => Ok(Some(Findings {
+            machine: process::machine(&std::env::current_dir()?),
+            tables: digest::run(seconds)?,
+            as_json: json,
+        })),
     }
 }
 

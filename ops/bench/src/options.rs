@@ -79,7 +79,28 @@ pub enum What {
     Client(ClientArgs),
     /// A scraper that writes so many MiB of progress (started by `client`)
     #[command(hide = true)]
-    Flood { mebibytes: u64 },
+    Flood {
+        mebibytes: u64,
+        #[arg(long)]
+        in_turn: bool,
+    },
+    /// The digest of a page, from a browser's answers to the record
+    Digest {
+        /// Length of the whole run
+        #[arg(long, default_value_t = 10.0)]
+        seconds: f64,
+        /// Print JSON instead of tables
+        #[arg(long)]
+        json: bool,
+    },
+    /// From the start of drift-scraper to its tripwire, and its memory
+    Scraper {
+        #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..))]
+        rounds: u16,
+        /// Print JSON instead of tables
+        #[arg(long)]
+        json: bool,
+    },
     /// Fills the store behind --url with a valid log and stops
     Seed {
         /// Of a migrated, empty store

@@ -2,8 +2,10 @@
 
 pub mod batch;
 pub mod client;
+pub mod digest;
 pub mod flat;
 pub mod ingest;
 pub mod log;
+pub mod scraper;
 pub mod size;
 pub mod tick;

@@ -2,6 +2,7 @@
 //! of the schema includes this file and runs them on the committed corpora, in every `cargo test`.
 
 use drift_schema::pii::{Suspicion, suspect};
+use drift_schema::tree::{Capture, Difference, Digested, Record, Side, Signature, unmasked};
 use drift_schema::words::NotA;
 use drift_schema::{
     Code, Digest, Host, Problem, Refusal, Report, ScraperVersion, Service, Step, TripwireKind,
@@ -145,5 +146,61 @@ pub fn pii(input: &[u8]) {
                 "with something before it"
             );
         }
+    }
+}
+
+/// Whatever a browser answers, there is a digest: the same each time, whole, and readable. Any two texts have a
+/// difference, and a text has none from itself.
+pub fn tree(input: &[u8]) {
+    if let Ok(capture) = serde_json::from_slice::<Capture>(input) {
+        let digested = Digested::of(&capture, &unmasked);
+        assert_eq!(
+            Digested::of(&capture, &unmasked),
+            digested,
+            "the same page again"
+        );
+        let record = &digested.record;
+        assert_eq!(
+            Signature::of_shape(&record.shape),
+            record.minhash,
+            "a shape reads as it was"
+        );
+        let json = serde_json::to_string(record).unwrap();
+        assert_eq!(&serde_json::from_str::<Record>(&json).unwrap(), record);
+        compare(&record.shape, &record.shape);
+        nothing_of_what_is_masked_stays(&capture);
+    }
+    let text = String::from_utf8_lossy(input);
+    let (one, other) = text.split_once("\n\n").unwrap_or((&text, ""));
+    compare(one, other);
+    compare(other, one);
+}
+
+fn compare(before: &str, after: &str) {
+    let side = |shape| Side {
+        shape,
+        snapshot: Some(shape),
+    };
+    let difference = Difference::between(side(before), side(after), None, None);
+    assert!(
+        before != after || difference.is_empty(),
+        "a text differs from itself"
+    );
+    assert_eq!(difference.is_empty(), difference.hunks.is_empty());
+    assert!(difference.what_changed().len() <= 8 && difference.patch().lines().count() <= 60);
+    assert!(!difference.sentence().is_empty());
+}
+
+fn nothing_of_what_is_masked_stays(capture: &Capture) {
+    let hidden = Digested::of(capture, &|text: &str| {
+        text.replace(|c: char| c.is_alphanumeric(), "*").into()
+    });
+    let names = hidden
+        .snapshot
+        .lines()
+        .filter_map(|line| line.split_once('"'));
+    for (_, name) in names {
+        let name = name.rsplit_once('"').map_or(name, |(name, _)| name);
+        assert!(!name.contains(char::is_alphanumeric), "{name}");
     }
 }

@@ -2,8 +2,10 @@
 //! they are needed.
 
 use std::borrow::Cow;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
 use super::{ApiKey, Failure, Line, Progress, Resource, Success, Tripped};
@@ -31,35 +33,68 @@ impl Malformed {
     }
 }
 
+/// A text that borrows from the line wherever nothing in it is escaped. `Option<Cow<str>>` would always copy.
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct AText;
+        impl<'de> Visitor<'de> for AText {
+            type Value = Text<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        from.deserialize_str(AText)
+    }
+}
+
+/// The fields of a progress line, which is nearly every line of a long run: a small struct is moved around faster.
+#[derive(Deserialize)]
+struct Short<'a> {
+    #[serde(rename = "type", borrow)]
+    kind_of_line: Option<Text<'a>>,
+    #[serde(borrow)]
+    step: Option<Text<'a>>,
+    #[serde(borrow)]
+    tree: Option<Text<'a>>,
+}
+
 /// All fields of all types, as they stand.
 #[derive(Deserialize)]
 struct Raw<'a> {
     #[serde(rename = "type", borrow)]
-    kind_of_line: Option<Cow<'a, str>>,
+    kind_of_line: Option<Text<'a>>,
     #[serde(borrow)]
-    step: Option<Cow<'a, str>>,
+    step: Option<Text<'a>>,
     #[serde(borrow)]
-    kind: Option<Cow<'a, str>>,
+    kind: Option<Text<'a>>,
     #[serde(borrow)]
-    id: Option<Cow<'a, str>>,
+    id: Option<Text<'a>>,
     #[serde(borrow)]
-    url: Option<Cow<'a, str>>,
+    url: Option<Text<'a>>,
     #[serde(borrow)]
-    screenshot_b64: Option<Cow<'a, str>>,
+    screenshot_b64: Option<Text<'a>>,
     #[serde(borrow)]
-    dom_digest: Option<Cow<'a, str>>,
+    dom_digest: Option<Text<'a>>,
     #[serde(borrow)]
-    resume_token: Option<Cow<'a, str>>,
+    resume_token: Option<Text<'a>>,
     #[serde(borrow)]
-    scraper_version: Option<Cow<'a, str>>,
+    scraper_version: Option<Text<'a>>,
     #[serde(borrow)]
-    tree: Option<Cow<'a, str>>,
+    tree: Option<Text<'a>>,
     #[serde(borrow)]
-    api_key: Option<Cow<'a, str>>,
+    api_key: Option<Text<'a>>,
     #[serde(borrow)]
-    code: Option<Cow<'a, str>>,
+    code: Option<Text<'a>>,
     #[serde(borrow)]
-    details: Option<Cow<'a, str>>,
+    details: Option<Text<'a>>,
 }
 
 const FIELDS: [&str; 13] = [
@@ -85,13 +120,17 @@ impl Line {
         if line.trim_ascii_start().first() != Some(&b'{') {
             return Err(Malformed::line("not a JSON object"));
         }
+        if let Ok(short) = serde_json::from_slice::<Short<'_>>(line)
+            && short.kind_of_line.is_some_and(|kind| kind.0 == "progress")
+        {
+            return Ok(Self::Progress(Progress {
+                step: parsed(short.step, "step", Step::parse)?,
+                tree: short.tree.map(Text::into_owned),
+            }));
+        }
         let raw: Raw<'_> = serde_json::from_slice(line).map_err(|error| explain(line, &error))?;
         let kind_of_line = required(raw.kind_of_line, "type")?;
-        Ok(match kind_of_line.as_ref() {
-            "progress" => Self::Progress(Progress {
-                step: parsed(raw.step, "step", Step::parse)?,
-                tree: raw.tree.map(Cow::into_owned),
-            }),
+        Ok(match kind_of_line.0.as_ref() {
             "resource" => Self::Resource(Resource {
                 kind: parsed(raw.kind, "kind", ResourceKind::parse)?,
                 id: parsed(raw.id, "id", resource_id)?,
@@ -99,8 +138,8 @@ impl Line {
             "tripwire" => Self::Tripwire(Tripped {
                 kind: parsed(raw.kind, "kind", TripwireKind::parse)?,
                 step: parsed(raw.step, "step", Step::parse)?,
-                url: raw.url.map(Cow::into_owned),
-                screenshot_b64: raw.screenshot_b64.map(Cow::into_owned),
+                url: raw.url.map(Text::into_owned),
+                screenshot_b64: raw.screenshot_b64.map(Text::into_owned),
                 dom_digest: optional(raw.dom_digest, "dom_digest", Digest::parse)?,
                 resume_token: optional(raw.resume_token, "resume_token", uuid)?,
                 scraper_version: optional(
@@ -108,14 +147,14 @@ impl Line {
                     "scraper_version",
                     ScraperVersion::parse,
                 )?,
-                tree: raw.tree.map(Cow::into_owned),
+                tree: raw.tree.map(Text::into_owned),
             }),
             "success" => Self::Success(Success {
                 api_key: parsed(raw.api_key, "api_key", ApiKey::parse)?,
             }),
             "error" => Self::Error(Failure {
                 code: parsed(raw.code, "code", FailureCode::parse)?,
-                details: raw.details.map(Cow::into_owned),
+                details: raw.details.map(Text::into_owned),
             }),
             _ => {
                 return Err(Malformed::field(
@@ -127,27 +166,30 @@ impl Line {
     }
 }
 
-fn required<'a>(
-    text: Option<Cow<'a, str>>,
-    field: &'static str,
-) -> Result<Cow<'a, str>, Malformed> {
+impl Text<'_> {
+    fn into_owned(self) -> String {
+        self.0.into_owned()
+    }
+}
+
+fn required<'a>(text: Option<Text<'a>>, field: &'static str) -> Result<Text<'a>, Malformed> {
     text.ok_or(Malformed::field(field, "is missing"))
 }
 
 fn parsed<T>(
-    text: Option<Cow<'_, str>>,
+    text: Option<Text<'_>>,
     field: &'static str,
     parse: impl FnOnce(&str) -> Result<T, NotA>,
 ) -> Result<T, Malformed> {
-    parse(&required(text, field)?).map_err(|NotA(rule)| Malformed::field(field, rule))
+    parse(&required(text, field)?.0).map_err(|NotA(rule)| Malformed::field(field, rule))
 }
 
 fn optional<T>(
-    text: Option<Cow<'_, str>>,
+    text: Option<Text<'_>>,
     field: &'static str,
     parse: impl FnOnce(&str) -> Result<T, NotA>,
 ) -> Result<Option<T>, Malformed> {
-    text.map(|text| parse(&text).map_err(|NotA(rule)| Malformed::field(field, rule)))
+    text.map(|text| parse(&text.0).map_err(|NotA(rule)| Malformed::field(field, rule)))
         .transpose()
 }
 

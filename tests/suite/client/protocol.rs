@@ -208,12 +208,12 @@ async fn when_told_to_stop_the_scraper_goes_first_and_the_audit_has_the_end() {
         machine.path("began").exists().then_some(())
     })
     .await;
-    let pid = child.id().unwrap().to_string();
-    let killed = tokio::process::Command::new("kill")
-        .args(["-INT", &pid])
+    let line = format!("kill -INT {}", child.id().unwrap());
+    let told = tokio::process::Command::new("sh")
+        .args(["-c", &line])
         .status()
         .await;
-    assert!(killed.unwrap().success());
+    assert!(told.unwrap().success());
     let output = child.wait_with_output().await.unwrap();
     assert_eq!(output.status.code(), Some(1));
     let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -12,6 +12,16 @@ fn dsn_of(server: &Server, key: &str) -> String {
     format!("http://{key}@{}/", server.address)
 }
 
+/// A tripwire whose caller had the backend's answer. On a machine that is busy with other tests it may come too late for
+/// the first one, which then says `queued`.
+async fn answered(machine: &Machine, state: &str) -> Value {
+    eventually("the answer comes in time", async || {
+        let answer = machine.provision().await.ended(3).json();
+        (answer["report"] == state).then_some(answer)
+    })
+    .await
+}
+
 /// An answer as the contract has it.
 fn accepted() -> Reply {
     Reply::json(
@@ -87,12 +97,10 @@ async fn exactly_the_documented_fields_are_sent_and_only_by_those_who_agreed() {
     assert!(backend.asked().is_empty());
 
     let machine = Machine::scraping(&[EVIDENCE]).reporting_to(&backend.dsn());
-    let answer = machine.provision().await.ended(3).json();
-    assert_eq!(
-        (&answer["report"], &answer["message"]),
-        (&json!("sent"), &json!("drift reported, fix pending"))
-    );
-    let asked = backend.asked();
+    let answer = answered(&machine, "sent").await;
+    assert_eq!(answer["message"], "drift reported, fix pending");
+    let mut asked = backend.asked();
+    asked.retain(|request| request.reports()[0]["report_id"] == answer["report_id"]);
     assert_eq!(asked.len(), 1);
     assert_eq!(
         (asked[0].method.as_str(), asked[0].path.as_str()),
@@ -118,12 +126,16 @@ async fn an_issue_that_the_backend_knows_is_in_the_message() {
     let issue = json!({"state": "open", "number": 12, "url": "https://github.com/o/r/issues/12", "fixed_in": null});
     let backend = FakeHttp::start(move |_| Reply::json(202, &json!({"known_issue": issue}))).await;
     let machine = Machine::scraping(&[EVIDENCE]).reporting_to(&backend.dsn());
-    let ran = machine.run(&["provision", "openai"]).await.ended(3);
-    let first = ran.stdout.lines().next().unwrap();
-    assert_eq!(
-        first,
-        "openai: drift reported, fix pending: https://github.com/o/r/issues/12"
-    );
+    let link = "https://github.com/o/r/issues/12";
+    let answer = answered(&machine, "sent").await;
+    assert_eq!(answer["known_issue"]["url"], link);
+    let message = format!("drift reported, fix pending: {link}");
+    assert_eq!(answer["message"], message);
+    eventually("a person reads the same", async || {
+        let ran = machine.run(&["provision", "openai"]).await.ended(3);
+        ran.stdout.contains(&message).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -177,18 +189,19 @@ async fn a_no_is_final_and_counted() {
     let no = json!({"type": "/docs/problems#invalid_key", "title": "x", "status": 401, "code": "invalid_key"});
     let backend = FakeHttp::start(move |_| Reply::json(401, &no)).await;
     let machine = Machine::scraping(&[EVIDENCE]).reporting_to(&backend.dsn());
-    let answer = machine.provision().await.ended(3).json();
-    assert_eq!(answer["report"], "refused");
+    let answer = answered(&machine, "refused").await;
     assert!(
         answer["notes"][0].as_str().unwrap().contains("invalid_key"),
         "{answer:#}"
     );
-    let status = machine.status().await;
-    assert_eq!(
-        (&status["waiting"], &status["dropped"]["refused"]),
-        (&json!(0), &json!(1))
-    );
-    assert_eq!(backend.asked().len(), 1);
+    let tripped = machine.audit().len() / 3;
+    let status = eventually("each is counted", async || {
+        let status = machine.status().await;
+        (status["dropped"]["refused"] == tripped).then_some(status)
+    })
+    .await;
+    assert_eq!(status["waiting"], 0);
+    assert_eq!(backend.asked().len(), tripped);
 }
 
 #[tokio::test]
@@ -323,7 +336,7 @@ async fn with_evidence_the_picture_goes_first_and_a_refusal_costs_only_the_pictu
     let machine = Machine::scraping(&[EVIDENCE])
         .reporting_to(&backend.dsn())
         .with("AGENTKEYS_TELEMETRY", "evidence");
-    assert_eq!(machine.provision().await.ended(3).json()["report"], "sent");
+    answered(&machine, "sent").await;
     let asked = backend.asked();
     assert_eq!(
         (asked[0].method.as_str(), asked[0].path.as_str()),

@@ -1,0 +1,221 @@
+// Blacks out, in one document and its shadow roots, what no picture may show. Joins `__drift` in our own world. `cover`
+// answers how much was bare, so a second call that answers 0 proves that the picture in between was masked.
+(() => {
+  const drift = globalThis.__drift;
+  if (drift.cover) return;
+  const NAME = 'drift-mask';
+  const styles = new Map();   // element -> its style attribute as it was
+  const covered = new WeakMap();   // text node -> [start, end] pairs that are black
+  const hiddenFrames = new WeakSet();
+  const shownFrames = new WeakSet();
+  const highlight = new Highlight();
+  const sheets = [];
+  let boxes = null;
+
+  const keepStyle = element => {
+    if (!styles.has(element)) styles.set(element, element.getAttribute('style'));
+  };
+  const set = (element, properties) => {
+    keepStyle(element);
+    for (const [name, value] of Object.entries(properties)) element.style.setProperty(name, value, 'important');
+  };
+  const STILL = { transition: 'none', animation: 'none' };
+  // A field stays to be seen as a black box.
+  const blacken = element => {
+    if (styles.has(element)) return 0;
+    set(element, { ...STILL, background: '#000', color: 'transparent', 'text-shadow': 'none', 'caret-color': 'transparent',
+      '-webkit-text-fill-color': 'transparent', '-webkit-text-stroke': '0', 'text-decoration': 'none' });
+    return 1;
+  };
+  // Anything else goes as a whole, and a black box marks its place.
+  const place = element => {
+    const box = element.getBoundingClientRect();
+    return { x: box.x + scrollX, y: box.y + scrollY, width: box.width, height: box.height };
+  };
+  const hide = (element, box = place(element)) => {
+    if (styles.has(element)) return 0;
+    set(element, { ...STILL, opacity: '0' });
+    mark(box);
+    return 1;
+  };
+  const mark = box => {
+    if (box.width < 1 || box.height < 1 || !document.documentElement) return;
+    if (!boxes) {
+      boxes = document.createElement('div');
+      boxes.style.cssText = 'all:initial!important;position:absolute!important;left:0!important;top:0!important;width:0!important;height:0!important;z-index:2147483647!important;pointer-events:none!important';
+      document.documentElement.append(boxes);
+    }
+    const one = document.createElement('div');
+    one.style.cssText = `all:initial!important;position:absolute!important;background:#000!important;left:${box.x}px!important;top:${box.y}px!important;width:${box.width}px!important;height:${box.height}px!important`;
+    boxes.append(one);
+  };
+
+  const TYPED = 'input:not([type=checkbox]):not([type=radio]):not([type=submit]):not([type=button]):not([type=reset]):not([type=hidden]):not([type=image]):not([type=range]), textarea, select';
+  const UNREADABLE = 'canvas, video, object, embed';
+  const INVISIBLE = /[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]/;
+  const MEMBER = /[A-Za-z0-9_-]/;
+
+  const everything = function* (root) {
+    const walker = document.createTreeWalker(root, NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT);
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+      yield node;
+      if (node.shadowRoot) {
+        yield node.shadowRoot;
+        yield* everything(node.shadowRoot);
+      }
+    }
+  };
+  const paint = root => {
+    if (root.adoptedStyleSheets.some(sheet => sheets.includes(sheet))) return;
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(`::highlight(${NAME}) { color: #000 !important; background-color: #000 !important; text-shadow: none !important; -webkit-text-fill-color: #000 !important; -webkit-text-stroke-color: #000 !important; fill: #000 !important; text-decoration: none !important }`);
+    sheets.push(sheet);
+    root.adoptedStyleSheets = [...root.adoptedStyleSheets, sheet];
+  };
+
+  // Where in `text` something stands that may not be seen: [from, to) pairs.
+  const matcher = wanted => {
+    const shapes = wanted.shapes.map(shape => new RegExp(shape, 'g'));
+    const secrets = wanted.secrets.flatMap(secret => [secret, encodeURIComponent(secret)]).map(secret => secret.replace(/\s+/g, '').toLowerCase());
+    const byShape = text => {
+      const found = [];
+      for (const shape of shapes) {
+        for (const match of text.matchAll(shape)) if (match[0]) found.push([match.index, match.index + match[0].length]);
+      }
+      for (const token of text.matchAll(/[A-Za-z0-9_-]+/g)) {
+        const text = token[0];
+        if (text.length >= wanted.long && /[0-9]/.test(text) && /[A-Za-z]/.test(text)) found.push([token.index, token.index + text.length]);
+      }
+      return found;
+    };
+    const known = text => {
+      const low = text.toLowerCase();
+      const found = [];
+      for (const secret of secrets) {
+        for (let at = low.indexOf(secret); at >= 0; at = low.indexOf(secret, at + 1)) found.push([at, at + secret.length]);
+      }
+      return found;
+    };
+    return { byShape, known, any: text => byShape(text).length > 0 || known(text).length > 0 };
+  };
+
+  const cover = (root, wanted) => {
+    const find = matcher(wanted);
+    let bare = 0;
+    paint(root);
+    // The text of the whole root as one, with a way back from each character to where it stands: a secret may be cut
+    // into several elements, or have invisible marks in it.
+    // All looking comes before all changing: a browser that has to measure after every change takes minutes.
+    const nodes = [];
+    const toBlacken = [], toHide = [], toKeepBack = [];
+    let lastBlock = null;
+    let apart = false;
+    for (const node of everything(root)) {
+      if (node.nodeType === Node.DOCUMENT_FRAGMENT_NODE) { paint(node); continue; }
+      if (node.nodeType === Node.TEXT_NODE) {
+        const parent = node.parentElement;
+        if (!node.data.trim() || (parent && ['SCRIPT', 'STYLE', 'NOSCRIPT', 'TEMPLATE'].includes(parent.tagName))) continue;
+        let block = parent;
+        while (block?.parentElement && getComputedStyle(block).display.startsWith('inline')) block = block.parentElement;
+        nodes.push({ node, apart: apart || block !== lastBlock });
+        lastBlock = block;
+        apart = false;
+        continue;
+      }
+      if (node.localName === 'br') apart = true;
+      if (node === boxes || boxes?.contains(node)) continue;
+      if (node.matches(TYPED)) toBlacken.push(node);
+      else if (node.isContentEditable && !node.parentElement?.isContentEditable) toHide.push(node);
+      else if (node.matches(UNREADABLE)) toHide.push(node);
+      else if (node.matches('iframe, frame')) toKeepBack.push(node);
+      else if (node.attributes?.length && [...node.attributes].some(a => a.name !== 'style' && a.value.length < 5000 && find.any(a.value))) {
+        const drawn = ['::before', '::after'].some(part => find.any(getComputedStyle(node, part).content ?? ''));
+        const said = node.matches('img, area, input, progress, meter') && find.any(`${node.alt ?? ''} ${node.value ?? ''}`);
+        if (drawn || said) toHide.push(node);
+      }
+    }
+    const places = toHide.map(place);
+    for (const element of toBlacken) bare += blacken(element);
+    toHide.forEach((element, index) => { bare += hide(element, places[index]); });
+    for (const frame of toKeepBack) {
+      // Hidden until its inside is masked; `show` undoes it.
+      if (shownFrames.has(frame) || hiddenFrames.has(frame)) continue;
+      hiddenFrames.add(frame);
+      set(frame, { ...STILL, visibility: 'hidden' });
+      bare += 1;
+    }
+    let text = '';
+    const back = [];     // for each character of `text`: [text node, offset], or null between blocks
+    for (const { node, apart } of nodes) {
+      if (apart) { text += '\n'; back.push(null); }
+      for (let at = 0; at < node.data.length; at += 1) {
+        if (INVISIBLE.test(node.data[at])) continue;
+        text += node.data[at];
+        back.push([node, at]);
+      }
+    }
+    const squeezed = [...back.keys()].filter(at => back[at] && !/\s/.test(text[at]));
+    const dense = squeezed.map(at => text[at]).join('');
+    const spans = find.byShape(text);
+    for (const [from, to] of find.known(dense)) spans.push([squeezed[from], squeezed[to - 1] + 1]);
+    for (let [from, to] of spans) {
+      // A piece of a key says something of it: black as far as the run goes.
+      while (from > 0 && back[from - 1] && MEMBER.test(text[from]) && MEMBER.test(text[from - 1])) from -= 1;
+      while (to < text.length && back[to] && MEMBER.test(text[to - 1]) && MEMBER.test(text[to])) to += 1;
+      let at = from;
+      while (at < to) {
+        if (!back[at]) { at += 1; continue; }
+        const [node, start] = back[at];
+        let last = start;
+        while (at < to && back[at] && back[at][0] === node) { last = back[at][1]; at += 1; }
+        bare += coverText(node, start, last + 1);
+      }
+    }
+    CSS.highlights.set(NAME, highlight);
+    return bare;
+  };
+  const coverText = (node, start, end) => {
+    const before = covered.get(node) ?? [];
+    if (before.some(([from, to]) => from <= start && end <= to)) return 0;
+    covered.set(node, [...before, [start, end]]);
+    const parent = node.parentElement;
+    // Text in SVG and in plain options is drawn in ways of its own.
+    if (parent && (parent.namespaceURI !== 'http://www.w3.org/1999/xhtml' || parent.localName === 'option')) {
+      hide(parent);
+      return 1;
+    }
+    const range = new Range();
+    range.setStart(node, start);
+    range.setEnd(node, end);
+    highlight.add(range);
+    return 1;
+  };
+
+  Object.assign(drift, {
+    cover,
+    hide,
+    show(frame) {
+      if (!hiddenFrames.has(frame)) return;
+      hiddenFrames.delete(frame);
+      shownFrames.add(frame);
+      restore(frame);
+    },
+    uncover() {
+      for (const element of [...styles.keys()]) restore(element);
+      highlight.clear();
+      CSS.highlights.delete(NAME);
+      for (const root of [document, ...[...everything(document)].filter(node => node.nodeType === Node.DOCUMENT_FRAGMENT_NODE)]) {
+        root.adoptedStyleSheets = root.adoptedStyleSheets.filter(sheet => !sheets.includes(sheet));
+      }
+      boxes?.remove();
+      boxes = null;
+      for (const name of ['cover', 'hide', 'show', 'uncover']) delete drift[name];
+    },
+  });
+  const restore = element => {
+    const before = styles.get(element);
+    styles.delete(element);
+    if (before === null) element.removeAttribute('style');
+    else element.setAttribute('style', before);
+  };
+})();

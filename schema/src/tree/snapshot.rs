@@ -1,0 +1,206 @@
+//! The snapshot: the whole page as lines that a person reads, in the manner of Playwright's ARIA snapshots. Nothing is
+//! left out of it but what the mask takes and what somebody typed; frames are printed below their `iframe`.
+
+use std::fmt::Write as _;
+
+use super::page::{Kind, Node, Page};
+use super::role::Role;
+use super::text;
+use super::{Mask, text::yaml_key, text::yaml_value};
+
+/// Characters of a name or of a text; what goes on beyond is cut.
+const LONGEST: usize = 900;
+
+struct Line {
+    depth: usize,
+    /// Without the colon.
+    head: String,
+    /// Properties and children, printed below or behind the colon.
+    below: usize,
+    /// The only child, when it is a text.
+    text: Option<String>,
+    is_text: bool,
+}
+
+enum Step {
+    Enter(u32),
+    Leave(u32),
+}
+
+#[derive(Default)]
+struct Printer {
+    lines: Vec<Line>,
+    /// Lines of the printed nodes that are open, the page itself as `None`.
+    open: Vec<Option<usize>>,
+    /// Text that waits for more of its line.
+    run: String,
+}
+
+pub(super) fn print(page: &Page<'_>, mask: Mask<'_>) -> String {
+    let mut printer = Printer {
+        open: vec![None],
+        ..Printer::default()
+    };
+    let mut steps = vec![Step::Enter(0)];
+    while let Some(step) = steps.pop() {
+        match step {
+            Step::Enter(at) => {
+                let node = &page.nodes[at as usize];
+                steps.push(Step::Leave(at));
+                steps.extend(node.children.iter().rev().map(|child| Step::Enter(*child)));
+                match node.kind {
+                    Kind::Text => printer.run.push_str(&node.name),
+                    Kind::Block => printer.run.push(' '),
+                    Kind::Role(role) => printer.enter(node, role, page, mask),
+                }
+            }
+            Step::Leave(at) => match page.nodes[at as usize].kind {
+                Kind::Text => {}
+                Kind::Block => printer.run.push(' '),
+                Kind::Role(_) => {
+                    printer.flush(page, Some(at), mask);
+                    printer.open.pop();
+                }
+            },
+        }
+    }
+    printer.flush(page, None, mask);
+    printer.finish()
+}
+
+impl Printer {
+    fn enter(&mut self, node: &Node<'_>, role: Role, page: &Page<'_>, mask: Mask<'_>) {
+        // The text before it belongs to the nearest printed node further up.
+        let mut above = node.parent;
+        while above != 0 && page.nodes[above as usize].kind == Kind::Block {
+            above = page.nodes[above as usize].parent;
+        }
+        self.flush(page, (above != 0).then_some(above), mask);
+        self.line(head(node, role), false);
+        let at = self.lines.len() - 1;
+        self.open.push(Some(at));
+        for (name, value) in [("url", node.url), ("placeholder", node.placeholder)] {
+            let Some(value) = value else { continue };
+            let value = mask(value);
+            let value = shortened(&text::tidy(&value));
+            if !value.is_empty() && (name == "url" || value != node.name) {
+                self.line(format!("/{name}: {}", yaml_value(&value)), false);
+                let last = self.lines.len() - 1;
+                self.lines[last].is_text = true;
+            }
+        }
+    }
+
+    fn line(&mut self, head: String, is_text: bool) {
+        if let Some(Some(parent)) = self.open.last() {
+            self.lines[*parent].below += 1;
+        }
+        self.lines.push(Line {
+            depth: self.open.len() - 1,
+            head,
+            below: 0,
+            text: None,
+            is_text,
+        });
+    }
+
+    /// Ends a run of text inside the printed node `inside`.
+    fn flush(&mut self, page: &Page<'_>, inside: Option<u32>, mask: Mask<'_>) {
+        let run = std::mem::take(&mut self.run);
+        // Once more: a secret may have been set in pieces.
+        let run = text::tidy(&mask(&run));
+        let named = inside.is_some_and(|at| page.nodes[at as usize].name == run);
+        if run.is_empty() || named {
+            return;
+        }
+        let run = shortened(&run);
+        let line = format!("text: {}", yaml_value(&run));
+        self.line(line, true);
+        let last = self.lines.len() - 1;
+        self.lines[last].text = Some(run);
+    }
+
+    fn finish(mut self) -> String {
+        let mut printed = String::new();
+        let mut at = 0;
+        while at < self.lines.len() {
+            // A text that is the only child stands in its parent's line.
+            let inline = match self.lines.get(at + 1) {
+                Some(next) if self.lines[at].below == 1 && !self.lines[at].is_text => {
+                    next.text.is_some()
+                }
+                _ => false,
+            };
+            let text = inline.then(|| self.lines[at + 1].text.take()).flatten();
+            let line = &self.lines[at];
+            let key = if line.is_text {
+                line.head.as_str().into()
+            } else {
+                yaml_key(&line.head)
+            };
+            if !printed.is_empty() {
+                printed.push('\n');
+            }
+            let _ = write!(printed, "{}- {key}", "  ".repeat(line.depth));
+            match text {
+                Some(text) => {
+                    let _ = write!(printed, ": {}", yaml_value(&text));
+                }
+                None if line.below > 0 => printed.push(':'),
+                None => {}
+            }
+            at += 1 + usize::from(inline);
+        }
+        printed
+    }
+}
+
+fn head(node: &Node<'_>, role: Role) -> String {
+    let mut head = role.word().to_owned();
+    if !node.name.is_empty() && role != Role::Iframe && node.name.chars().count() <= LONGEST {
+        head.push(' ');
+        head.push_str(&text::quoted(&node.name));
+    }
+    let states = node.states;
+    let level = (node.level > 0).then_some(node.level);
+    for (shown, word) in [
+        (states.checked == Some(true), "checked"),
+        (states.disabled, "disabled"),
+        (states.expanded == Some(true), "expanded"),
+        (states.invalid, "invalid"),
+    ] {
+        if shown {
+            let _ = write!(head, " [{word}]");
+        }
+    }
+    if let Some(level) = level {
+        let _ = write!(head, " [level={level}]");
+    }
+    for (shown, word) in [(states.pressed, "pressed"), (states.selected, "selected")] {
+        if shown {
+            let _ = write!(head, " [{word}]");
+        }
+    }
+    head
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// The names and texts of a snapshot, to count how many changed.
+pub(super) fn texts(snapshot: &str) -> impl Iterator<Item = &str> {
+    snapshot.lines().filter_map(|line| {
+        let line = line
+            .trim_start()
+            .trim_start_matches("- ")
+            .trim_end_matches(':');
+        let (_, text) = line.split_once([' ', ':'])?;
+        // States are no text.
+        let text = text.split(" [").next().unwrap_or_default().trim();
+        (!text.is_empty() && !text.starts_with('[')).then_some(text)
+    })
+}

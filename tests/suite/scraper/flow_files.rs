@@ -1,0 +1,108 @@
+//! The flow files that come with the product, and `check`, which needs no browser.
+
+use std::path::{Path, PathBuf};
+
+use harness::scraper::{Scraper, shipped_flow};
+use harness::site::LAYOUTS;
+use serde_json::Value;
+
+fn flows() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("flows")
+}
+
+fn toml_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder").flatten();
+    let files = entries.map(|entry| entry.path());
+    let files: Vec<PathBuf> = files
+        .filter(|file| file.extension().is_some_and(|e| e == "toml"))
+        .collect();
+    assert!(!files.is_empty());
+    files
+}
+
+#[tokio::test]
+async fn every_flow_that_we_ship_is_sound() {
+    // No browser is needed: none can be found here.
+    let scraper = Scraper::default().with("DRIFT_CHROMIUM", "/nowhere");
+    for file in toml_files(&flows()) {
+        let output = scraper
+            .output(&["check", "--json", file.to_str().expect("UTF-8")])
+            .await;
+        let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(
+            (output.status.code(), &told["sound"]),
+            (Some(0), &true.into()),
+            "{told}"
+        );
+        let steps = told["flows"][0]["steps"].as_array().expect("steps");
+        assert!(steps.contains(&"signup-form".into()), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_fault_in_a_flow_is_shown_at_its_place() {
+    let scraper = Scraper::default();
+    let flow = scraper.flow("[[step]]\nname = \"open\"\ndo = [\n  { goto = \"https://a.example\" },\n  { clik = 'button' },\n]\n");
+    let output = scraper
+        .output(&["check", flow.to_str().expect("UTF-8")])
+        .await;
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        told.contains("flow.toml:8:5: unknown field `clik`, expected one of"),
+        "{told}"
+    );
+}
+
+#[test]
+fn patterns_know_no_service() {
+    for file in toml_files(&flows().join("patterns")) {
+        let text = std::fs::read_to_string(&file)
+            .expect("readable")
+            .to_lowercase();
+        for layout in LAYOUTS {
+            let host = layout.origin.trim_start_matches("https://");
+            for word in [layout.service, layout.name, host] {
+                assert!(
+                    !text.contains(&word.to_lowercase()),
+                    "{} has `{word}`",
+                    file.display()
+                );
+            }
+        }
+        assert!(!text.contains("http"), "{} has an address", file.display());
+    }
+    for layout in LAYOUTS {
+        let text = std::fs::read_to_string(shipped_flow(layout.service)).expect("readable");
+        assert!(
+            text.contains("use = \"patterns/"),
+            "{} uses them",
+            layout.service
+        );
+    }
+}
+
+#[test]
+fn the_examples_of_the_guide_are_flows() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("drift-browser/FLOWS.md");
+    let text = std::fs::read_to_string(guide).expect("readable");
+    let blocks: Vec<&str> = text
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    // Whole flows begin with their service; the others show a part.
+    let whole: Vec<&&str> = blocks
+        .iter()
+        .filter(|block| block.contains("service = "))
+        .collect();
+    assert!(whole.len() >= 2);
+    for block in whole {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("flow.toml");
+        std::fs::write(&file, block).expect("written");
+        if let Err(faults) = drift_browser::flow::Flow::read(&file) {
+            panic!("{faults}");
+        }
+    }
+}
