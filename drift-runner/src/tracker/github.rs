@@ -101,7 +101,7 @@ impl Github {
             }
             match self.ensure_label(label).await {
                 Err(trouble @ Trouble::Refused { .. }) => {
-                    tracing::warn!(label, %trouble, "no label")
+                    tracing::warn!(label, %trouble, "no label");
                 }
                 other => other?,
             }
