@@ -6,6 +6,7 @@
 
 mod lines;
 mod outcome;
+mod plain;
 mod running;
 mod supervisor;
 mod tail;
@@ -20,6 +21,7 @@ use tokio::io::AsyncReadExt as _;
 use crate::mask::Mask;
 use lines::Lines;
 pub use outcome::{Broken, Exit, Outcome};
+pub use plain::Plain;
 use running::Running;
 pub use supervisor::{Supervisor, supervise_if_asked};
 use tail::Tail;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 const HELP: &str = "\
 progress:STEP resource:KIND:ID tripwire:KIND:STEP success:KEY error:CODE   lines of the protocol
+walked:STEP          progress, with the tree of the page before
 evidence:KIND:STEP   a tripwire with everything that one may have
 line:TEXT     any other line                    raw:TEXT      the same without a line feed
 bytes:HEX     any other bytes                   stderr:TEXT   a line on standard error
@@ -35,6 +36,9 @@ fn act(action: &str) -> std::io::Result<()> {
     let (first, second) = rest.split_once(':').unwrap_or((rest, ""));
     match verb {
         "progress" => say(&format!(r#"{{"type":"progress","step":"{rest}"}}"#)),
+        "walked" => say(&format!(
+            r#"{{"type":"progress","step":"{rest}","tree":"main\n  link"}}"#
+        )),
         "resource" => say(&format!(
             r#"{{"type":"resource","kind":"{first}","id":"{second}"}}"#
         )),

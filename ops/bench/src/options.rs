@@ -64,6 +64,17 @@ pub enum What {
         #[arg(long, default_value_t = 10_000)]
         crowd: usize,
     },
+    /// A pass of the runner: with nothing to do, and with five hundred fresh drifts
+    Tick {
+        #[command(flatten)]
+        common: Common,
+        /// The drift-runner to measure [default: the one beside this program]
+        #[arg(long)]
+        runner: Option<PathBuf>,
+        /// How often the empty pass runs
+        #[arg(long, default_value_t = 40)]
+        passes: usize,
+    },
     /// What agentkeys costs its caller: a flood, one tripwire, an unreachable backend
     Client(ClientArgs),
     /// A scraper that writes so many MiB of progress (started by `client`)

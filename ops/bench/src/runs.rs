@@ -8,3 +8,4 @@ pub mod ingest;
 pub mod log;
 pub mod scraper;
 pub mod size;
+pub mod tick;

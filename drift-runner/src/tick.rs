@@ -1,0 +1,202 @@
+//! One pass: what was reported, who replays it, what was found, and the issue that tells. The same for the hourly daemon, a
+//! cron job, and a person who asks for a replay.
+
+mod evidence;
+mod lease;
+mod run;
+mod settling;
+mod summary;
+
+use std::time::Duration;
+
+use drift_client::scrapers::Scrapers;
+use drift_schema::run::{
+    Budget, Claim, Claimed, IssueToAsk, Observed, Run, ServiceWork, Task, WithheldFor, Work,
+};
+use drift_schema::{Micros, Service};
+use futures_util::StreamExt as _;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::api::{Api, ApiError};
+use crate::replay::Stage;
+use crate::tracker::{Room, Tracker};
+use settling::Settling;
+pub use summary::{DriftSummary, ServiceSummary, Summary, words};
+
+/// Everything that a pass needs of the world.
+pub struct Runner {
+    pub api: Api,
+    pub tracker: Tracker,
+    pub scrapers: Scrapers,
+    pub stage: Stage,
+    pub limits: Limits,
+    /// Who holds a lease, for people.
+    pub name: String,
+    /// Told to stop: what runs is finished, nothing new is claimed.
+    pub stop: CancellationToken,
+}
+
+#[derive(Debug, Clone)]
+pub struct Limits {
+    pub concurrency: usize,
+    pub lease: Duration,
+    pub new_issues: u32,
+}
+
+/// Whose work is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// Whatever was reported.
+    Reported,
+    /// Of one service, whatever was reported.
+    Only(Service),
+    /// A person asks: these are replayed whether something was reported or not.
+    ByHand(Vec<Service>),
+}
+
+impl Wanted {
+    fn of(&self, mut work: Work) -> Work {
+        if let Self::Only(only) = self {
+            work.services.retain(|work| work.service == *only);
+            work.ask.retain(|ask| ask.service == *only);
+        }
+        work
+    }
+}
+
+impl Runner {
+    pub async fn tick(&self, wanted: &Wanted) -> Result<Summary, ApiError> {
+        let (services, by_hand) = match wanted {
+            Wanted::ByHand(services) => (services.clone(), true),
+            Wanted::Reported | Wanted::Only(_) => {
+                let mut work = wanted.of(self.api.work().await?);
+                if self.ask(&work.ask).await? {
+                    // An issue was closed meanwhile, or is gone: that may be work.
+                    work = wanted.of(self.api.work().await?);
+                }
+                let services = work.services.into_iter().map(|work| work.service);
+                (services.collect(), false)
+            }
+        };
+        let room = Room::of(self.limits.new_issues);
+        let served = futures_util::stream::iter(services)
+            .map(|service| self.serve(service, by_hand, &room))
+            .buffer_unordered(self.limits.concurrency.max(1))
+            .collect::<Vec<_>>();
+        Ok(Summary::of(served.await))
+    }
+
+    /// Asks the tracker how issues are. Webhooks get lost; what was missed is told to the backend now. Whether anything was.
+    async fn ask(&self, issues: &[IssueToAsk]) -> Result<bool, ApiError> {
+        let mut changed = false;
+        for (ask, seen) in self.tracker.changed(issues).await {
+            match seen {
+                Ok(issue) => {
+                    let (service, step_hash) = (ask.service.clone(), ask.step_hash.clone());
+                    self.api
+                        .observed(&Observed {
+                            service,
+                            step_hash,
+                            issue,
+                        })
+                        .await?;
+                    changed = true;
+                }
+                Err(trouble) => tracing::warn!(%trouble, "cannot ask how the issues are"),
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Everything there is to do for one service, under one lease.
+    async fn serve(&self, service: Service, by_hand: bool, room: &Room) -> ServiceSummary {
+        if self.stop.is_cancelled() {
+            return ServiceSummary::skipped(service, "told to stop");
+        }
+        let claimed = match self.claim(&service, by_hand).await {
+            Ok(claimed) => claimed,
+            Err(error) => return ServiceSummary::failed(service, &error),
+        };
+        let Some(run) = claimed.run else {
+            return ServiceSummary::withheld(service, claimed.withheld);
+        };
+        let mut summary = ServiceSummary::begun(&run);
+        tracing::info!(service = %run.service, run = %run.run, drifts = run.drifts.len(), "claimed");
+        let worked = tokio::select! {
+            worked = self.work_on(&run, by_hand, room, &mut summary) => worked,
+            lost = self.keep_lease(&run) => Err(lost),
+        };
+        if let Err(error) = worked {
+            summary.fail(&error);
+        }
+        summary
+    }
+
+    async fn claim(&self, service: &Service, by_hand: bool) -> Result<Claimed, ApiError> {
+        let budget = self.scrapers.get(service).map(|entry| Budget {
+            per_day: entry.budget.per_day,
+            cooldown_seconds: u32::try_from(entry.budget.cooldown.as_secs()).unwrap_or(u32::MAX),
+        });
+        if budget.is_none() {
+            tracing::warn!(%service, "no scraper in scrapers.toml: nothing of it can be replayed");
+        }
+        let claim = Claim {
+            run: Uuid::now_v7(),
+            service: service.clone(),
+            runner: self.name.clone(),
+            lease_seconds: seconds(self.limits.lease),
+            budget,
+            by_hand,
+        };
+        self.api.claim(&claim).await
+    }
+
+    async fn work_on(
+        &self,
+        run: &Run,
+        by_hand: bool,
+        room: &Room,
+        summary: &mut ServiceSummary,
+    ) -> Result<(), ApiError> {
+        let entry = self.scrapers.get(&run.service);
+        let replayed = match entry {
+            Some(entry) if by_hand || run.drifts.iter().any(|drift| drift.task.is_replay()) => {
+                Some(self.replay(run, entry).await?)
+            }
+            _ => None,
+        };
+        summary.replayed(replayed.as_ref());
+        // Side by side: an account that stands about does not wait for GitHub.
+        let cleaning = self.clean_up(run, entry, replayed.as_ref());
+        let settling =
+            Settling::new(self, run, entry, replayed.as_ref(), room).all(&mut summary.drifts);
+        let (cleaned, settled) = tokio::join!(cleaning, settling);
+        let all = settled?;
+        self.finish(run, replayed, cleaned, all).await
+    }
+}
+
+/// Whether a claim would get something. What the backend withholds is replays, except where another runner is at work; what
+/// there is of budgets and scrapers, only we know.
+pub fn is_due(work: &ServiceWork, scrapers: &Scrapers, now: Micros) -> bool {
+    let only_tasks = work.drifts.iter().any(|drift| !drift.task.is_replay());
+    if let Some(withheld) = &work.withheld {
+        return only_tasks && withheld.reason != WithheldFor::Leased;
+    }
+    let Some(entry) = scrapers.get(&work.service) else {
+        return only_tasks;
+    };
+    // Somebody waits for a verification; it does not wait for the cool-down.
+    let urgent = work.drifts.iter().any(|drift| drift.task == Task::Verify);
+    let since = work.budget.last.map(|last| now.0.saturating_sub(last.0));
+    let cool = urgent
+        || since.is_none_or(|since| {
+            since >= i64::try_from(entry.budget.cooldown.as_micros()).unwrap_or(i64::MAX)
+        });
+    only_tasks || (work.budget.today < entry.budget.per_day && cool)
+}
+
+fn seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs().max(1)).unwrap_or(u32::MAX)
+}

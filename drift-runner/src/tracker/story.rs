@@ -1,0 +1,54 @@
+//! What there is to tell.
+
+use drift_schema::run::{ClaimedDrift, Proof};
+use drift_schema::{Digest, Micros, Service};
+
+use crate::changes::Changes;
+
+/// Everything that an issue tells about a drift.
+#[derive(Clone)]
+pub struct Story<'a> {
+    pub service: &'a Service,
+    pub drift: &'a ClaimedDrift,
+    pub proof: Option<&'a Proof>,
+    pub picture: Option<Picture>,
+    /// The latest that a client sent along.
+    pub reported_picture: Option<Picture>,
+    pub tree: Option<String>,
+    pub tree_link: Option<String>,
+    pub changes: Option<Changes>,
+    /// The scraper's command, for people.
+    pub command: Option<&'a str>,
+    /// An issue that is gone, in whose place this one comes.
+    pub follows: Option<u64>,
+    pub now: Micros,
+}
+
+/// How a picture is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Picture {
+    /// A signed link to our own server. Expires.
+    Link {
+        digest: Digest,
+        url: String,
+    },
+    /// A file beside the issue.
+    Inline {
+        digest: Digest,
+        target: String,
+    },
+    Missing {
+        digest: Digest,
+        why: String,
+    },
+}
+
+impl Picture {
+    pub fn digest(&self) -> &Digest {
+        match self {
+            Self::Link { digest, .. }
+            | Self::Inline { digest, .. }
+            | Self::Missing { digest, .. } => digest,
+        }
+    }
+}
