@@ -22,6 +22,15 @@ on_both! {
         world.finish().await;
     }
 
+    async fn a_flow_that_ends_before_the_key_as_it_was_told_to_has_passed_its_steps(engine: Engine) {
+        let mut world = World::on(engine).await;
+        world.outpost.scraper("openai", &["progress:signup-form", "error:done"]);
+        world.report("openai", "signup-form").await;
+        let summary = world.outpost.tick().await;
+        assert_eq!(summary["drifts"][0]["verdict"], "not_reproduced", "{summary}");
+        world.finish().await;
+    }
+
     async fn a_page_that_is_only_slow_is_tried_twice(engine: Engine) {
         let mut world = World::on(engine).await;
         let mark = world.outpost.folder.path().join("second-time");
