@@ -113,7 +113,7 @@ pub fn main() -> ExitCode {
         Ok(Done::Well) => ExitCode::SUCCESS,
         Ok(Done::Badly) => ExitCode::from(1),
         Err(error) => {
-            say_error(&error);
+            say(&format!("{error:#}"));
             ExitCode::from(if error.is::<Problems>() { 2 } else { 1 })
         }
     }
@@ -220,8 +220,8 @@ fn print_json(value: &impl serde::Serialize) -> anyhow::Result<Done> {
 
 #[expect(
     clippy::print_stderr,
-    reason = "the one place where a command says why it failed"
+    reason = "the one place where a command says what is not its output"
 )]
-fn say_error(error: &anyhow::Error) {
-    eprintln!("drift-api: {error:#}");
+fn say(text: &str) {
+    eprintln!("drift-api: {text}");
 }

@@ -7,7 +7,7 @@ use drift_schema::{Micros, Scope, Workspace};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use super::{Done, print, print_json};
+use super::{Done, print, print_json, say};
 use crate::keys::Fresh;
 use crate::store::{KeyRow, NewKey, Store};
 
@@ -69,6 +69,7 @@ pub(super) async fn run(command: Command, store: &Store) -> anyhow::Result<Done>
             json,
         } => {
             let fresh = Fresh::draw()?;
+            let is_first = store.keys().await?.is_empty();
             let new = NewKey {
                 id: fresh.id.clone(),
                 name,
@@ -77,6 +78,11 @@ pub(super) async fn run(command: Command, store: &Store) -> anyhow::Result<Done>
                 rate,
             };
             store.create_key(&workspace, new, now).await?;
+            if is_first {
+                say(
+                    "the first key of this database: a server that is running on another one does not know it",
+                );
+            }
             show(&fresh, &scopes, json)
         }
         Command::List { json } => {

@@ -426,16 +426,16 @@ impl Drift {
     }
 }
 
-/// The first version that is not known to trip: that of the scraper which passed, if it is newer than all that
-/// tripped, else the next after these.
+/// Reports of older scrapers are no news after this: the version that passed, if it is known. It may have tripped before, when
+/// the page was another one, and is believed again when it trips once more. Else the first that is not known to trip.
 fn fixed_in(
     newest_broken: Option<ScraperVersion>,
     passed: Option<ScraperVersion>,
 ) -> Option<ScraperVersion> {
     match (newest_broken, passed) {
-        (Some(broken), Some(passed)) if broken.is_older_than(&passed) => Some(passed),
-        (Some(broken), _) => Some(broken.next_release()),
-        (None, passed) => passed,
+        (_, Some(passed)) => Some(passed),
+        (Some(broken), None) => Some(broken.next_release()),
+        (None, None) => None,
     }
 }
 

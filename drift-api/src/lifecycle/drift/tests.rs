@@ -297,13 +297,13 @@ fn a_verdict_with_the_wrong_proof_is_refused() {
 }
 
 #[test]
-fn the_fix_is_in_the_first_version_that_is_not_known_to_trip() {
+fn the_fix_is_in_the_version_that_passed_or_else_in_the_next_after_all_that_tripped() {
     for (broken, passed, fixed) in [
         (Some("1.4.2"), None, Some("1.4.3")),
         (Some("1.4.2"), Some("1.5.0"), Some("1.5.0")),
-        (Some("1.4.2"), Some("1.4.2"), Some("1.4.3")),
+        (Some("1.4.2"), Some("1.4.2"), Some("1.4.2")),
         (Some("1.5.0-rc.1"), None, Some("1.5.0")),
-        (Some("1.4.2+build.7"), Some("1.4.1"), Some("1.4.3")),
+        (Some("1.4.2+build.7"), None, Some("1.4.3")),
         (None, Some("2.0.0"), Some("2.0.0")),
         (None, None, None),
     ] {

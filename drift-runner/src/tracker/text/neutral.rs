@@ -66,9 +66,10 @@ fn longest_run(text: &str) -> usize {
 
 /// A link to an address of ours; where it could break out of its place, the address as text.
 pub fn link(label: &str, url: &str) -> String {
+    // A semicolon could end a character reference, as in `&lt;`.
     let plain = url
         .bytes()
-        .all(|b| b.is_ascii_graphic() && !b"<>()\\`|[]".contains(&b));
+        .all(|b| b.is_ascii_graphic() && !b"<>()\\`|[];".contains(&b));
     if plain {
         format!("[{label}](<{url}>)")
     } else {
@@ -205,6 +206,16 @@ mod tests {
             let bad = line.contains(['\n', '\r', '\u{202e}', '\u{200b}']);
             prop_assert!(line.chars().count() <= 21 && !bad, "{}", line);
         }
+    }
+
+    #[test]
+    fn an_address_is_not_decoded() {
+        let (plain, odd) = (
+            "https://drift.example/x?a=1&lt=2",
+            "https://drift.example/&lt;",
+        );
+        assert_eq!(link("Picture", plain), format!("[Picture](<{plain}>)"));
+        assert_eq!(link("Picture", odd), format!("Picture: `{odd}`"));
     }
 
     #[test]
