@@ -76,6 +76,19 @@ on_both! {
         assert_eq!(deliver(&server, "4", &about("closed")).await, 204);
         assert_eq!(state().await, "open");
 
+        // The same issue may stand for another drift, too.
+        server.report(&ingest, &report("openai", "login")).await;
+        let held = runner.claim("openai").await;
+        runner.judge(&held, "login", "confirmed").await;
+        let folded = json!({"tracker": "github", "number": 7, "url": URL, "state": "open"});
+        let (status, _) = runner.say(&held, "done", json!({"step": "login", "task": "open", "issue": folded})).await;
+        assert!(status.is_success());
+        runner.finish(&held).await;
+        assert_eq!(deliver(&server, "8", &about("closed")).await, 204);
+        assert_eq!(runner.tasks().await, ["openai login verify", "openai signup-form verify"]);
+        assert_eq!(deliver(&server, "9", &about("reopened")).await, 204);
+        assert!(runner.tasks().await.is_empty());
+
         let mut moved = about("transferred");
         moved["changes"] = json!({"new_issue": {"number": 3, "html_url": "https://github.example/owner/new/issues/3"}});
         assert_eq!(deliver(&server, "6", &moved).await, 204);

@@ -13,8 +13,8 @@ use super::State;
 use super::body::Accepts;
 use super::error::ApiError;
 
-/// GitHub sends no more.
-const MOST_BYTES: usize = 25 * 1024 * 1024;
+/// Several times what an issue with its body takes. It is read before anybody has proved anything.
+const MOST_BYTES: usize = 2 * 1024 * 1024;
 
 /// The part of GitHub's payload that we look at.
 #[derive(Deserialize)]

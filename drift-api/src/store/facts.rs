@@ -30,6 +30,7 @@ const DIGEST: &str = "digest";
 const CURSOR: &str = "SELECT position FROM fact_cursors WHERE workspace = $1";
 const NEW_CURSOR: &str = "
     INSERT INTO fact_cursors (workspace, position) VALUES ($1, 0) ON CONFLICT (workspace) DO NOTHING";
+const TAKE_CURSOR: &str = "UPDATE fact_cursors SET position = position WHERE workspace = $1";
 /// Whoever moved it meanwhile has counted the same.
 const MOVE_CURSOR: &str =
     "UPDATE fact_cursors SET position = $3 WHERE workspace = $1 AND position = $2";
@@ -100,7 +101,8 @@ impl Store {
             session.run(NEW_CURSOR, [workspace.as_str().into()]).await?;
             let params = [workspace.as_str().into(), from.into(), to.into()];
             if session.run(MOVE_CURSOR, params).await? == 0 {
-                break;
+                counted += to - from;
+                continue;
             }
             // Read once more, now that an erasure that takes facts away has to wait for us.
             let params = [workspace.as_str().into(), from.into(), (to - from).into()];
@@ -125,13 +127,8 @@ impl Session {
     pub(super) async fn lock_facts(&mut self, workspace: &Workspace) -> Result<i64> {
         let scope = workspace.as_str();
         self.run(NEW_CURSOR, [scope.into()]).await?;
-        // Moving it to where it is takes its row.
-        let row = self.row(CURSOR, [scope.into()]).await?;
-        let position: i64 = row.map(|row| row.get(0)).transpose()?.unwrap_or(0);
-        let params = [scope.into(), position.into(), position.into()];
-        if self.run(MOVE_CURSOR, params).await? == 1 {
-            return Ok(position);
-        }
+        // Writing what is there takes the row, wherever somebody has moved it meanwhile.
+        self.run(TAKE_CURSOR, [scope.into()]).await?;
         let row = self.row(CURSOR, [scope.into()]).await?;
         Ok(row.map(|row| row.get(0)).transpose()?.unwrap_or(0))
     }

@@ -354,17 +354,19 @@ impl Store {
             let (workspace, service, step): (Workspace, Service, Step) =
                 (row.word(0)?, row.word(1)?, row.word(2)?);
             let mut deciding = self.deciding(&workspace, now).await?;
-            let params = [delivery.into(), now.0.into()];
-            if deciding.session.run(NEW_DELIVERY, params).await? == 0 {
-                return Ok(());
-            }
-            let old = now.minus_seconds(DELIVERY_DAYS * 86_400);
-            deciding.session.run(OLD_DELIVERIES, [old.0.into()]).await?;
             let drift = deciding.drift(&service, &step).await?;
-            if drift.issue.as_ref().is_some_and(&is_ours) {
-                deciding.observe(service, step, seen.clone()).await?;
+            if !drift.issue.as_ref().is_some_and(&is_ours) {
+                continue;
             }
-            deciding.session.commit().await?;
+            // One issue may stand for several drifts, and each is told once.
+            let told = format!("{delivery}/{workspace}/{service}/{step}");
+            let params = [told.into(), now.0.into()];
+            if deciding.session.run(NEW_DELIVERY, params).await? > 0 {
+                let old = now.minus_seconds(DELIVERY_DAYS * 86_400);
+                deciding.session.run(OLD_DELIVERIES, [old.0.into()]).await?;
+                deciding.observe(service, step, seen.clone()).await?;
+                deciding.session.commit().await?;
+            }
         }
         Ok(())
     }
@@ -484,7 +486,10 @@ impl Deciding<'_> {
             };
             let Some(task) = task else { continue };
             // Somebody waits for a verification, and for what was asked by hand.
-            let urgent = claim.by_hand || (task == Task::Verify && !drift.was_tried_since_closed());
+            let urgent = claim.by_hand
+                || (task == Task::Verify
+                    && service.inconclusive == 0
+                    && !drift.was_tried_since_closed());
             match task.is_replay().then(|| may(urgent)) {
                 Some(Err(reason)) => withheld = Some(reason),
                 _ => tasks.push(TaskClaimed { step, task }),
