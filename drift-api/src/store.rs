@@ -1,10 +1,12 @@
 //! The event store: an append-only log with a hash chain, and the tables that are derived from it in the same
 //! transaction. One implementation serves both databases; `session` is the seam between them.
 //!
-//! Who writes: `reports` (ingest), `keys`, `erase`. Who reads: `queries`. Who checks: `verify`, `rebuild`.
+//! Who writes: `reports` (ingest), `runs` (the runner), `triage` (people), `keys`, `erase`. Who reads: `queries`,
+//! `drifts`. Who checks: `verify`, `rebuild`.
 
 mod artifacts;
 mod bulk;
+mod deciding;
 mod drifts;
 mod erase;
 mod facts;
@@ -21,6 +23,7 @@ mod shadows;
 mod standing;
 mod tally;
 mod transfer;
+mod triage;
 mod verify;
 
 use std::os::unix::fs::DirBuilderExt as _;
@@ -31,13 +34,13 @@ use drift_schema::event::DecodeError;
 use secrecy::SecretString;
 use sqlx::migrate::{MigrateError, Migrator};
 
+pub use deciding::Decided;
 pub use drifts::DriftCursor;
 pub use erase::{Erased, Retention};
 pub use keys::{KeyRow, NewKey};
 pub use queries::BatchCursor;
 pub use rebuild::Rebuilt;
 pub use reports::{Incoming, Outcome, Stored};
-pub use runs::Decided;
 pub use transfer::Imported;
 pub use verify::Verified;
 
