@@ -32,6 +32,7 @@ use url::Url;
 
 use crate::artifacts::Artifacts;
 use crate::artifacts::link::Signer;
+use crate::contacts::Contacts;
 use crate::ingest::Ingest;
 use crate::keys::Keyring;
 use crate::readiness::Readiness;
@@ -57,6 +58,7 @@ pub(crate) struct State {
     pub(crate) webhook_secret: Option<SecretString>,
     /// Where others reach us.
     pub(crate) public_url: Url,
+    pub(crate) contacts: Contacts,
     pub(crate) telemetry: Telemetry,
     pub(crate) body_deadline: Duration,
     pub(crate) store_deadline: Duration,

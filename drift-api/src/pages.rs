@@ -6,8 +6,13 @@
 mod assets;
 mod drift;
 mod error;
+mod evidence;
 mod keys;
 mod overview;
+mod parts;
+mod runs;
+mod standing;
+mod story;
 mod time;
 mod viewer;
 
@@ -30,6 +35,13 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     config
         .route("/", web::get().to(overview::show))
         .route("/drifts/{service}/{step_hash}", web::get().to(drift::show))
+        .route(
+            "/drifts/{service}/{step_hash}/raw",
+            web::get().to(drift::raw),
+        )
+        .route("/evidence/{sha256}", web::get().to(evidence::show))
+        .route("/runs", web::get().to(runs::list))
+        .route("/runs/{run}", web::get().to(runs::show))
         .route("/keys", web::get().to(keys::show))
         .route("/static/{name}", web::get().to(assets::show));
 }

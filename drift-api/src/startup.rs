@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use crate::artifacts::Artifacts;
 use crate::config::Settings;
 use crate::connection::{Connection, Entrance, KEEP_ALIVE};
+use crate::contacts::Contacts;
 use crate::first_start;
 use crate::http::{self, State};
 use crate::ingest::Ingest;
@@ -76,6 +77,7 @@ impl Application {
             signer: OnceCell::new(),
             webhook_secret: settings.webhook_secret.clone(),
             public_url: settings.public_url_at(address)?,
+            contacts: Contacts::default(),
             keyring: Arc::new(Keyring::new(
                 store.clone(),
                 settings.rate_per_key,

@@ -14,6 +14,8 @@ use crate::http::State;
 #[derive(Debug, Clone)]
 pub(crate) struct Viewer {
     pub(crate) workspace: Workspace,
+    /// Id of the key that let them in: who did it, in events, and what a stream asks after.
+    pub(crate) key: String,
     /// As the page greets them: the name of their key.
     pub(crate) name: String,
     /// Whether they may change anything.
@@ -35,6 +37,7 @@ impl FromRequest for Viewer {
             let key = state.authorise(&request, &[Scope::Read]).await?;
             Ok(Self {
                 workspace: key.workspace.clone(),
+                key: key.id.clone(),
                 name: key.name.clone(),
                 may_act: key.may(&[]),
                 csrf: String::new(),
