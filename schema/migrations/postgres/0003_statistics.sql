@@ -1,2 +1,0 @@
--- Postgres gathers its own (autovacuum); SQLite is told. Twin of sqlite/0003_statistics.sql.
-SELECT 1;
