@@ -162,7 +162,8 @@ impl Drift {
     }
 }
 
-fn newer(one: ScraperVersion, other: ScraperVersion) -> ScraperVersion {
+/// The newer of two.
+pub fn newer(one: ScraperVersion, other: ScraperVersion) -> ScraperVersion {
     if one.is_older_than(&other) {
         other
     } else {
