@@ -28,6 +28,7 @@ use drift_schema::Code;
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::artifacts::Artifacts;
@@ -35,6 +36,7 @@ use crate::artifacts::link::Signer;
 use crate::contacts::Contacts;
 use crate::ingest::Ingest;
 use crate::keys::Keyring;
+use crate::pages::Feeds;
 use crate::readiness::Readiness;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
@@ -59,6 +61,9 @@ pub(crate) struct State {
     /// Where others reach us.
     pub(crate) public_url: Url,
     pub(crate) contacts: Contacts,
+    pub(crate) feeds: Feeds,
+    /// Whatever goes on beside requests is waited for at the end.
+    pub(crate) tasks: TaskTracker,
     pub(crate) telemetry: Telemetry,
     pub(crate) body_deadline: Duration,
     pub(crate) store_deadline: Duration,
@@ -101,7 +106,7 @@ where
 }
 
 /// All of them but the pages around `/docs`. A test holds the description in `docs` against this.
-fn resources() -> [Resource; 24] {
+fn resources() -> [Resource; 25] {
     [
         resource(Method::POST, "/drift/report", reports::create),
         resource(Method::POST, "/drift/reports", reports::create_many),
@@ -132,6 +137,7 @@ fn resources() -> [Resource; 24] {
         resource(Method::POST, "/drift/runs/{run}/done", runs::done),
         resource(Method::POST, "/drift/runs/{run}/finish", runs::finish),
         resource(Method::POST, "/drift/issues/observed", runs::observed),
+        resource(Method::POST, "/drift/issues/asked", runs::asked),
         resource(Method::GET, "/healthz", health::alive),
         resource(Method::GET, "/readyz", health::ready),
         resource(Method::GET, "/metrics", health::metrics),

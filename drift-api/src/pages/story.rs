@@ -28,7 +28,7 @@ impl Told {
 }
 
 pub(super) fn of(event: &LoggedEvent) -> Told {
-    let json = event.data.as_ref().map(|data| data.to_string());
+    let json = event.data.as_ref().map(ToString::to_string);
     let word = |name: &str| event.data.as_ref()?.get(name)?.as_str();
     let mut told = Told {
         position: event.position,

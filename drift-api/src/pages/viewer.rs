@@ -14,14 +14,22 @@ use crate::http::State;
 #[derive(Debug, Clone)]
 pub(crate) struct Viewer {
     pub(crate) workspace: Workspace,
-    /// Id of the key that let them in: who did it, in events, and what a stream asks after.
-    pub(crate) key: String,
     /// As the page greets them: the name of their key.
     pub(crate) name: String,
     /// Whether they may change anything.
     pub(crate) may_act: bool,
     /// Stands in every form, and comes back with it.
+    #[allow(dead_code, reason = "for the forms of actions")]
     pub(crate) csrf: String,
+    /// As the log has them: the id of their key.
+    pub(crate) by: String,
+}
+
+impl Viewer {
+    /// Whether what let them in is still good; for streams, which go on for long.
+    pub(crate) fn may_still_look(&self, state: &State) -> bool {
+        state.keyring.still_knows(&self.by)
+    }
 }
 
 impl FromRequest for Viewer {
@@ -37,10 +45,10 @@ impl FromRequest for Viewer {
             let key = state.authorise(&request, &[Scope::Read]).await?;
             Ok(Self {
                 workspace: key.workspace.clone(),
-                key: key.id.clone(),
                 name: key.name.clone(),
                 may_act: key.may(&[]),
                 csrf: String::new(),
+                by: key.id.clone(),
             })
         }
         .boxed_local()

@@ -1,35 +1,42 @@
-//! What changed between the tree of the last good run and the one that tripped. Trees are named by their contents, so
-//! what was compared once need not be compared again.
+//! What changed between the tree of the last good run and the one that tripped, as the issue tells it, too
+//! (`drift_schema::tree`). Trees are named by their contents, so what was compared once need not be compared again.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::Duration;
 
+use drift_schema::tree::Difference;
 use drift_schema::{Code, Digest, Workspace};
-use similar::{ChangeTag, TextDiff};
 
 use crate::http::State;
 use crate::http::error::ApiError;
 
-/// Lines that stay around a change.
-const CONTEXT: usize = 2;
 /// Lines that the page shows.
 const MOST_LINES: usize = 160;
 /// Of a line.
 const MOST_CHARS: usize = 400;
-/// Trees that have little in common could take for ever; what was found by then is still a diff, only a longer one.
-const PATIENCE: Duration = Duration::from_millis(500);
 /// Comparisons that are remembered.
 const REMEMBERED: usize = 64;
 
-/// Lines in groups.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Compared {
-    pub(super) gone: i64,
-    pub(super) new: i64,
-    pub(super) groups: Vec<Vec<Line>>,
+    /// The change nearest to what failed, in words.
+    pub(super) sentence: String,
+    /// All of them in words, a few lines.
+    pub(super) changes: Vec<String>,
+    pub(super) hunks: Vec<Hunk>,
     /// Lines that had no room.
     pub(super) more: usize,
+    /// Names and texts that are other ones now, which are in no hunk.
+    pub(super) texts: usize,
+    is_empty: bool,
+}
+
+/// What changed in one part of the page.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Hunk {
+    pub(super) path: String,
+    pub(super) note: Option<String>,
+    pub(super) lines: Vec<Line>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,42 +70,52 @@ impl Change {
     }
 }
 
+impl Line {
+    fn read(line: &str) -> Self {
+        let (change, text) = match (line.strip_prefix('-'), line.strip_prefix('+')) {
+            (Some(gone), _) => (Change::Gone, gone),
+            (_, Some(new)) => (Change::New, new),
+            _ => (Change::Same, line.strip_prefix(' ').unwrap_or(line)),
+        };
+        Self {
+            change,
+            text: cut(text),
+        }
+    }
+}
+
 impl Compared {
     pub(super) fn is_empty(&self) -> bool {
-        self.gone + self.new == 0
+        self.is_empty
     }
 
     fn between(before: &str, after: &str) -> Self {
-        let diff = TextDiff::configure()
-            .timeout(PATIENCE)
-            .diff_lines(before, after);
-        let mut compared = Self::default();
-        let mut shown = 0;
-        for group in diff.grouped_ops(CONTEXT) {
-            let mut lines = Vec::new();
-            for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
-                let tag = match change.tag() {
-                    ChangeTag::Delete => Change::Gone,
-                    ChangeTag::Insert => Change::New,
-                    ChangeTag::Equal => Change::Same,
-                };
-                compared.gone += i64::from(tag == Change::Gone);
-                compared.new += i64::from(tag == Change::New);
-                shown += 1;
-                if shown > MOST_LINES {
-                    compared.more += 1;
-                    continue;
-                }
-                lines.push(Line {
-                    change: tag,
-                    text: cut(change.value().trim_end_matches(['\n', '\r'])),
+        let difference = Difference::of_trees(before, after, None);
+        let (mut room, mut more) = (MOST_LINES, 0);
+        let mut hunks = Vec::new();
+        for hunk in &difference.hunks {
+            let shown = hunk.lines.len().min(room);
+            room -= shown;
+            more += hunk.lines.len() - shown;
+            if shown > 0 {
+                hunks.push(Hunk {
+                    path: hunk.path.clone(),
+                    note: hunk.note.clone(),
+                    lines: hunk.lines[..shown]
+                        .iter()
+                        .map(|it| Line::read(it))
+                        .collect(),
                 });
             }
-            if !lines.is_empty() {
-                compared.groups.push(lines);
-            }
         }
-        compared
+        Self {
+            sentence: difference.sentence(),
+            changes: difference.what_changed(),
+            hunks,
+            more,
+            texts: difference.texts_changed,
+            is_empty: difference.is_empty() && difference.texts_changed == 0,
+        }
     }
 }
 
@@ -135,7 +152,7 @@ pub(super) async fn trees(
     let (Some((_, before)), Some((_, after))) = (before, after) else {
         return Ok(None);
     };
-    // Half a second at worst: not on a thread that serves others.
+    // Large pages take a while: not on a thread that serves others.
     let comparing = tokio::task::spawn_blocking(move || {
         Compared::between(
             &String::from_utf8_lossy(&before),
@@ -162,39 +179,28 @@ mod tests {
     const BEFORE: &str = "- main:\n  - heading \"Sign up\"\n  - textbox \"Email\"\n  - button \"Create account\"\n  - link \"Help\"\n";
 
     #[test]
-    fn a_change_stands_between_the_lines_around_it() {
+    fn a_change_is_told_in_words_and_in_lines() {
         let after = BEFORE.replace("button \"Create account\"", "button \"Continue\"");
         let compared = Compared::between(BEFORE, &after);
-        assert_eq!((compared.gone, compared.new, compared.more), (1, 1, 0));
-        let lines: Vec<String> = compared.groups[0]
-            .iter()
-            .map(|line| format!("{}{}", line.change.sign(), line.text))
-            .collect();
-        assert_eq!(
-            lines,
-            [
-                "   - heading \"Sign up\"",
-                "   - textbox \"Email\"",
-                "\u{2212}  - button \"Create account\"",
-                "+  - button \"Continue\"",
-                "   - link \"Help\"",
-            ]
-        );
+        assert!(!compared.is_empty());
+        assert!(compared.sentence.contains("Continue"), "{compared:?}");
+        let lines = compared.hunks.iter().flat_map(|hunk| &hunk.lines);
+        let changes: Vec<_> = lines.map(|line| line.change).collect();
+        assert!(changes.contains(&Change::Gone) && changes.contains(&Change::New));
     }
 
     #[test]
     fn another_page_altogether_is_cut_and_says_so() {
         let page = |name: &str| {
-            (0..5_000)
-                .map(|n| format!("- button \"{name} {n}\"\n"))
+            (0..500)
+                .map(|n| format!("- region \"{name} {n}\":\n  - button \"{name}\"\n"))
                 .collect::<String>()
         };
         let compared = Compared::between(&page("a"), &page("b"));
-        let shown: usize = compared.groups.iter().map(Vec::len).sum();
-        assert_eq!((shown, shown + compared.more), (MOST_LINES, 10_000));
+        let shown: usize = compared.hunks.iter().map(|hunk| hunk.lines.len()).sum();
+        assert!(shown <= MOST_LINES);
         assert!(Compared::between(BEFORE, BEFORE).is_empty());
-        let long = "x".repeat(2 * MOST_CHARS);
-        let line = &Compared::between("", &long).groups[0][0];
-        assert_eq!(line.text.chars().count(), MOST_CHARS + 1);
+        let long = format!("-{}", "x".repeat(2 * MOST_CHARS));
+        assert_eq!(Line::read(&long).text.chars().count(), MOST_CHARS + 1);
     }
 }

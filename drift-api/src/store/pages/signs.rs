@@ -44,7 +44,7 @@ impl Verification {
 
 impl Store {
     /// A runner asked for something.
-    pub async fn note_contact(&self, workspace: &Workspace, now: Micros) -> Result<()> {
+    pub async fn hear_of_runner(&self, workspace: &Workspace, now: Micros) -> Result<()> {
         let mut session = self.db.write().await?;
         let params = [workspace.as_str().into(), now.0.into()];
         session.run(CONTACT, params).await?;
