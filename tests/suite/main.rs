@@ -26,6 +26,7 @@ mod log;
 mod many_processes;
 mod migrations;
 mod model;
+mod pages;
 mod queries;
 mod runner;
 mod runs;
