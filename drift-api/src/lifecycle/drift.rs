@@ -1,4 +1,6 @@
-//! One drift: from the first verdict to the fix that holds.
+//! One drift: from the first verdict to the fix that holds. What people decide in between is in `triage`.
+
+pub mod triage;
 
 use drift_schema::answer::KnownIssue;
 use drift_schema::event::{
@@ -12,6 +14,11 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Impossible;
+pub use triage::{Asked, Declared, Muted};
+
+/// Labels of drifts that people decided about. A mute may be over, which only who looks closer can tell.
+pub const MUTED: &str = "muted";
+pub const RENAMED: &str = "renamed";
 
 /// How many moments a drift remembers.
 const MOMENTS: usize = 200;
@@ -41,6 +48,18 @@ pub struct Drift {
     /// When somebody last closed the issue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<Micros>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub muted: Option<Muted>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub declared: Option<Declared>,
+    /// The step's name today: what is reported of it is about that one, and nothing is done about this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renamed_to: Option<Step>,
+    /// Steps of which this is the name today.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub old_names: Vec<Step>,
     /// What happened, newest last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub moments: Vec<Moment>,
@@ -106,16 +125,22 @@ pub struct Judging {
     pub scraper_version: Option<ScraperVersion>,
     /// The newest scraper among the reports.
     pub newest_reported: Option<ScraperVersion>,
+    /// Somebody muted or renamed it meanwhile: the verdict is noted, and nothing written to the tracker.
+    pub is_left_alone: bool,
 }
 
 impl Drift {
     /// What is to be done about it, given whether reports wait that nobody has looked at.
     pub fn task(&self, is_fresh: bool) -> Option<Task> {
+        let asked = self.asked.is_some();
         match self.stage {
+            _ if self.renamed_to.is_some() => None,
             Stage::Opening => Some(Task::Open),
             Stage::Reopening => Some(Task::Reopen),
             Stage::Closed => Some(Task::Verify),
+            Stage::Open if asked => Some(Task::Verify),
             Stage::Open => is_fresh.then_some(Task::Bump),
+            _ if asked => Some(Task::Replay),
             Stage::Settling if !is_fresh => Some(Task::Settle),
             Stage::Unconfirmed | Stage::Settling | Stage::Fixed => is_fresh.then_some(Task::Replay),
         }
@@ -127,6 +152,18 @@ impl Drift {
             Some(task @ (Task::Open | Task::Reopen)) => task,
             _ if matches!(self.stage, Stage::Open | Stage::Closed) => Task::Verify,
             _ => Task::Replay,
+        }
+    }
+
+    /// As it is looked for: the stage, unless people decided otherwise.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self {
+                renamed_to: Some(_),
+                ..
+            } => RENAMED,
+            Self { muted: Some(_), .. } => MUTED,
+            _ => self.stage.as_str(),
         }
     }
 
@@ -188,6 +225,7 @@ impl Drift {
             code,
             scraper_version,
             newest_reported,
+            is_left_alone,
         } = judging;
         if proof.is_some() != (verdict == Verdict::Confirmed) {
             return Err(Impossible::ProofMismatch);
@@ -214,8 +252,8 @@ impl Drift {
             newest_reported,
         })];
         let next = match (verdict, self.stage) {
-            (Verdict::Confirmed, Stage::Unconfirmed) if self.issue.is_none() => Some(Task::Open),
             (Verdict::Confirmed, Stage::Opening) => Some(Task::Open),
+            (Verdict::Confirmed, _) if self.issue.is_none() => Some(Task::Open),
             (Verdict::Confirmed, Stage::Open) => Some(Task::Bump),
             (Verdict::Confirmed, _) => Some(Task::Reopen),
             (Verdict::NotReproduced, Stage::Open | Stage::Closed) => {
@@ -229,6 +267,7 @@ impl Drift {
             }
             (Verdict::NotReproduced | Verdict::Blocked | Verdict::Auth | Verdict::Infra, _) => None,
         };
+        let next = next.filter(|_| !is_left_alone);
         let asked = match self.stage {
             Stage::Opening => Some(Task::Open),
             Stage::Reopening => Some(Task::Reopen),
@@ -318,10 +357,12 @@ impl Drift {
             Event::DriftJudged(judged) => self.judged(at, judged),
             Event::FixVerified(fix) => {
                 self.stage = Stage::Settling;
+                self.declared = None;
                 self.fixed_in.clone_from(&fix.fixed_in);
                 self.first_bad = None;
             }
             Event::IssueRequested(requested) => {
+                self.declared = None;
                 self.stage = match requested.task {
                     Task::Reopen => Stage::Reopening,
                     _ => Stage::Opening,
@@ -344,8 +385,12 @@ impl Drift {
                 }
             }
             Event::IssueChanged(changed) => self.changed(at, &changed.change),
-            _ => {}
+            decision => self.apply_decision(position, at, decision),
         }
+        self.remember(position, at, event);
+    }
+
+    fn remember(&mut self, position: i64, at: Micros, event: &Event) {
         if self.moments.len() == MOMENTS {
             // The beginning stays, and the latest.
             self.moments.remove(MOMENTS / 4);
@@ -358,6 +403,7 @@ impl Drift {
     }
 
     fn judged(&mut self, at: Micros, judged: &DriftJudged) {
+        self.asked = None;
         self.judged = Some(LastVerdict {
             at,
             run: judged.run,
@@ -402,6 +448,7 @@ impl Drift {
                 };
                 if self.stage == Stage::Open {
                     self.fixed_in = None;
+                    self.declared = None;
                 }
                 if closed {
                     self.closed_at = Some(at);

@@ -108,6 +108,7 @@ impl Store {
             return Ok(Err(Impossible::NotClaimed));
         }
         let drift = deciding.drift(&service, &step).await?;
+        let is_left_alone = deciding.is_left_alone(&service, &step, &drift).await?;
         if let Some(before) = log.verdicts.get(&step) {
             if *before != judged.verdict {
                 return Ok(Err(Impossible::Contradiction));
@@ -118,12 +119,14 @@ impl Store {
                 _ => None,
             };
             // A task for the tracker, if there still is one.
-            let next = next.flatten().filter(|task| !task.is_replay());
+            let next = next
+                .flatten()
+                .filter(|task| !task.is_replay() && !is_left_alone);
             return Ok(Ok(Judgement { next }));
         }
-        let newest_reported = deciding
+        let reported = deciding
             .session
-            .newest_reported(workspace, &service, &step)
+            .reported(workspace, &service, &step, &drift, now)
             .await?;
         let decided = drift.judge(Judging {
             run,
@@ -133,7 +136,8 @@ impl Store {
             proof: judged.proof,
             code: judged.code,
             scraper_version: judged.scraper_version,
-            newest_reported,
+            newest_reported: reported.newest,
+            is_left_alone,
         });
         let (events, next) = match decided {
             Ok(decided) => decided,

@@ -2,7 +2,7 @@
 
 use drift_schema::event::{DriftJudged, RunExpired, RunFinished};
 use drift_schema::run::{Ending, Task};
-use drift_schema::{Service, Step};
+use drift_schema::Step;
 
 use super::*;
 
