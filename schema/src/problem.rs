@@ -49,6 +49,8 @@ codes! {
     LeaseLost = "lease_lost", 409, "This run does not hold the lease";
     /// The run said otherwise before, or nobody asked for this.
     RunConflict = "run_conflict", 409, "That does not fit what this run is at";
+    /// The detail says why not.
+    ActionConflict = "action_conflict", 409, "That cannot be done as things are";
     BodyTooLarge = "body_too_large", 413, "The body is over the limit";
     QuotaExceeded = "quota_exceeded", 413, "This workspace keeps as much evidence as it may";
     TooManyLines = "too_many_lines", 413, "The body has more lines than one request may have";

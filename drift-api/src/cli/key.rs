@@ -76,6 +76,7 @@ pub(super) async fn run(command: Command, store: &Store) -> anyhow::Result<Done>
                 scopes: scopes.clone(),
                 hash: fresh.hash.clone(),
                 rate,
+                by: None,
             };
             store.create_key(&workspace, new, now).await?;
             if is_first {

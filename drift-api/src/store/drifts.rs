@@ -1,12 +1,15 @@
 //! Drifts to be looked at: the steps that were reported, which only the batches know, together with those that
 //! something else happened to.
 
-use drift_schema::answer::{Drift as Answer, DriftDay, DriftDetails, DriftMoment, Drifts};
+use drift_schema::answer::{
+    DecidedByPeople, Drift as Answer, DriftDay, DriftDetails, DriftMoment, Drifts,
+};
 use drift_schema::{Micros, Service, Step, StepHash, Workspace};
 
 use super::session::{Row, Session};
 use super::{Result, Store};
 use crate::lifecycle::Drift;
+use crate::lifecycle::drift::triage::Reported;
 
 /// Hops along the index, from one step to the next: as cheap with a thousand days of a step as with one.
 const REPORTED: &str = "
@@ -64,6 +67,7 @@ impl Store {
         only: Option<&Service>,
         from: Option<DriftCursor>,
         limit: u16,
+        now: Micros,
     ) -> Result<Drifts> {
         let mut session = self.db.snapshot().await?;
         let from = match (from, only) {
@@ -84,8 +88,9 @@ impl Store {
         let mut drifts = Vec::with_capacity(steps.len());
         for (service, step) in steps {
             let drift = session.drift(workspace, &service, &step).await?;
-            let numbers = session.numbers(workspace, &service, &step).await?;
-            drifts.push(answer(service, step, &drift.unwrap_or_default(), &numbers)?);
+            let drift = drift.unwrap_or_default();
+            let answer = session.drift_answer(workspace, service, step, &drift, now);
+            drifts.push(answer.await?);
         }
         let next = drifts
             .last()
@@ -99,6 +104,7 @@ impl Store {
         workspace: &Workspace,
         service: &Service,
         hash: &StepHash,
+        now: Micros,
     ) -> Result<Option<DriftDetails>> {
         self.count_facts_if_few(workspace).await?;
         let mut session = self.db.snapshot().await?;
@@ -107,8 +113,9 @@ impl Store {
         };
         let drift = session.drift(workspace, service, &step).await?;
         let drift = drift.unwrap_or_default();
-        let numbers = session.numbers(workspace, service, &step).await?;
-        let seen = session.seen(workspace, service, &step).await?;
+        let seen = session
+            .seen_of_all_names(workspace, service, &step, &drift)
+            .await?;
         let params = [
             workspace.as_str().into(),
             service.as_str().into(),
@@ -123,7 +130,9 @@ impl Store {
             });
         }
         Ok(Some(DriftDetails {
-            drift: answer(service.clone(), step, &drift, &numbers)?,
+            drift: session
+                .drift_answer(workspace, service.clone(), step, &drift, now)
+                .await?,
             seen,
             days,
             proof: drift.proof,
@@ -176,7 +185,7 @@ impl Session {
     }
 
     /// A hash is not to be turned back: the steps of the service are tried.
-    async fn step_by_hash(
+    pub(super) async fn step_by_hash(
         &mut self,
         workspace: &Workspace,
         service: &Service,
@@ -203,6 +212,30 @@ impl Session {
         }
     }
 
+    pub(super) async fn drift_answer(
+        &mut self,
+        workspace: &Workspace,
+        service: Service,
+        step: Step,
+        drift: &Drift,
+        now: Micros,
+    ) -> Result<Answer> {
+        let numbers = self.numbers(workspace, &service, &step).await?;
+        let reported = if drift.muted.is_some() {
+            self.reported(workspace, &service, &step, drift, now)
+                .await?
+        } else {
+            Reported::default()
+        };
+        answer(
+            service,
+            step,
+            drift,
+            &numbers,
+            drift.decided_by_people(now, &reported),
+        )
+    }
+
     async fn numbers(
         &mut self,
         workspace: &Workspace,
@@ -219,7 +252,13 @@ impl Session {
     }
 }
 
-fn answer(service: Service, step: Step, drift: &Drift, numbers: &Row) -> Result<Answer> {
+fn answer(
+    service: Service,
+    step: Step,
+    drift: &Drift,
+    numbers: &Row,
+    decided: Option<DecidedByPeople>,
+) -> Result<Answer> {
     Ok(Answer {
         step_hash: step.hash(),
         service,
@@ -232,5 +271,6 @@ fn answer(service: Service, step: Step, drift: &Drift, numbers: &Row) -> Result<
         verdict: drift.judged.as_ref().map(|judged| judged.verdict),
         judged_at: drift.judged.as_ref().map(|judged| judged.at),
         known_issue: drift.known_issue(),
+        decided,
     })
 }

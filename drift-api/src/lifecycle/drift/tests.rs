@@ -57,6 +57,7 @@ fn judging(verdict: Verdict) -> Judging {
         code: None,
         scraper_version: None,
         newest_reported: Some(version("1.4.2")),
+        is_left_alone: false,
     }
 }
 
