@@ -25,6 +25,7 @@ use crate::artifacts::Artifacts;
 use crate::config::Settings;
 use crate::connection::{Connection, Entrance, KEEP_ALIVE};
 use crate::first_start;
+use crate::http::sign_in::SignIn;
 use crate::http::{self, State};
 use crate::ingest::Ingest;
 use crate::keys::Keyring;
@@ -75,6 +76,10 @@ impl Application {
             signing_key: settings.artifacts.signing_key.clone(),
             signer: OnceCell::new(),
             webhook_secret: settings.webhook_secret.clone(),
+            sign_in: SignIn::new(
+                settings.sign_in.clone(),
+                settings.credentials_file().is_some(),
+            )?,
             public_url: settings.public_url_at(address)?,
             keyring: Arc::new(Keyring::new(
                 store.clone(),

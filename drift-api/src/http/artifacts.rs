@@ -47,6 +47,7 @@ pub(super) async fn put(
     let accepts = Accepts {
         media_types: &[],
         limit: MOST_BYTES,
+        gzip: true,
         deadline: state.body_deadline,
     };
     let bytes = accepts.read(&request, payload).await?;

@@ -55,9 +55,13 @@ pub(super) async fn list(
             DriftCursor::parse(&text).ok_or(refusal)
         })
         .transpose()?;
-    let drifts = state
-        .store
-        .drifts(&key.workspace, service.as_ref(), cursor, limit, Micros::now());
+    let drifts = state.store.drifts(
+        &key.workspace,
+        service.as_ref(),
+        cursor,
+        limit,
+        Micros::now(),
+    );
     Ok(Json(state.read(drifts).await?))
 }
 

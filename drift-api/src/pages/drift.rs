@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use askama::Template;
 use drift_schema::answer::DriftDetails;
-use drift_schema::{Service, StepHash};
+use drift_schema::{Micros, Service, StepHash};
 
 use super::{Frame, PageError, Section, Viewer, page};
 use crate::http::State;
@@ -26,9 +26,10 @@ pub(super) async fn show(
     let (Ok(service), Ok(hash)) = (Service::parse(&service), StepHash::parse(&hash)) else {
         return Err(NONE);
     };
+    let now = Micros::now();
     let details = state
         .store
-        .drift_details(&viewer.workspace, &service, &hash);
+        .drift_details(&viewer.workspace, &service, &hash, now);
     let drift = state.read(details).await?.ok_or(NONE)?;
     let title = format!("{} · {}", drift.drift.step, drift.drift.service);
     page(&DriftPage {

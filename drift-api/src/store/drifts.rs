@@ -1,7 +1,9 @@
 //! Drifts to be looked at: the steps that were reported, which only the batches know, together with those that
 //! something else happened to.
 
-use drift_schema::answer::{DecidedByPeople, Drift as Answer, DriftDay, DriftDetails, DriftMoment, Drifts};
+use drift_schema::answer::{
+    DecidedByPeople, Drift as Answer, DriftDay, DriftDetails, DriftMoment, Drifts,
+};
 use drift_schema::{Micros, Service, Step, StepHash, Workspace};
 
 use super::session::{Row, Session};

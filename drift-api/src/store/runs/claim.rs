@@ -126,7 +126,8 @@ impl Deciding<'_> {
                 drift.task(fresh > 0)
             };
             let Some(task) = task else { continue };
-            let asked_since = |asked: &Asked| service.last_replay.is_none_or(|last| last < asked.at);
+            let asked_since =
+                |asked: &Asked| service.last_replay.is_none_or(|last| last < asked.at);
             // Somebody waits for a verification, and for what was asked by hand.
             let urgent = claim.by_hand
                 || drift.asked.as_ref().is_some_and(asked_since)
