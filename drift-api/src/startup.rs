@@ -26,6 +26,7 @@ use crate::config::Settings;
 use crate::connection::{Connection, Entrance, KEEP_ALIVE};
 use crate::contacts::Contacts;
 use crate::first_start;
+use crate::http::sign_in::SignIn;
 use crate::http::{self, State};
 use crate::ingest::Ingest;
 use crate::keys::Keyring;
@@ -77,6 +78,10 @@ impl Application {
             signing_key: settings.artifacts.signing_key.clone(),
             signer: OnceCell::new(),
             webhook_secret: settings.webhook_secret.clone(),
+            sign_in: SignIn::new(
+                settings.sign_in.clone(),
+                settings.credentials_file().is_some(),
+            )?,
             public_url: settings.public_url_at(address)?,
             contacts: Contacts::default(),
             feeds: Feeds::default(),

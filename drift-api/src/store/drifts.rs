@@ -9,7 +9,6 @@ use drift_schema::{Micros, Service, Step, StepHash, Workspace};
 use super::session::{Row, Session};
 use super::{Result, Store};
 use crate::lifecycle::Drift;
-use crate::lifecycle::drift::triage::Reported;
 
 /// Hops along the index, from one step to the next: as cheap with a thousand days of a step as with one.
 const REPORTED: &str = "
@@ -237,19 +236,10 @@ impl Session {
         now: Micros,
     ) -> Result<Answer> {
         let numbers = self.numbers(workspace, &service, &step).await?;
-        let reported = if drift.muted.is_some() {
-            self.reported(workspace, &service, &step, drift, now)
-                .await?
-        } else {
-            Reported::default()
-        };
-        answer(
-            service,
-            step,
-            drift,
-            &numbers,
-            drift.decided_by_people(now, &reported),
-        )
+        let decided = self
+            .decided_by_people(workspace, &service, &step, drift, now)
+            .await?;
+        answer(service, step, drift, &numbers, decided)
     }
 
     async fn numbers(

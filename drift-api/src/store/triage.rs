@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use drift_schema::action::{DriftAction, ServiceAction};
+use drift_schema::answer::DecidedByPeople;
 use drift_schema::event::{DriftUnmuted, Event};
 use drift_schema::run::{Counted, Seen};
 use drift_schema::{Day, Micros, ScraperVersion, Service, Step, StepHash, Workspace, answer};
@@ -239,8 +240,23 @@ impl Session {
         Ok(drift.is_muted(now, &reported))
     }
 
+    pub(super) async fn decided_by_people(
+        &mut self,
+        workspace: &Workspace,
+        service: &Service,
+        step: &Step,
+        drift: &Drift,
+        now: Micros,
+    ) -> Result<Option<DecidedByPeople>> {
+        let reported = match drift.muted {
+            Some(_) => self.reported(workspace, service, step, drift, now).await?,
+            None => Reported::default(),
+        };
+        Ok(drift.decided_by_people(now, &reported))
+    }
+
     /// Under all its names.
-    pub(super) async fn reported(
+    async fn reported(
         &mut self,
         workspace: &Workspace,
         service: &Service,

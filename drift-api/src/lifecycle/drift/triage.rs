@@ -12,39 +12,39 @@ use serde::{Deserialize, Serialize};
 
 use super::{Drift, Stage};
 
-/// Why somebody's decision cannot be carried out. Said to them as it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    #[error("a replay was asked for already, and the next tick looks at it")]
-    AskedAlready,
-    #[error("no replay is waited for: nobody asked, or it was looked at since")]
-    NotAsked,
-    #[error("it is muted, so nothing is done about it; unmute it first")]
-    Muted,
-    #[error("it is not muted")]
-    NotMuted,
-    #[error("that has come already, so it would not be muted at all")]
-    MutedForNothing,
-    #[error("it was marked as fixed already; take that back first")]
-    DeclaredAlready,
-    #[error("it is known to be fixed in that very version")]
-    FixedAlready,
-    #[error("nobody marked it as fixed, or more has happened since")]
-    NotDeclared,
-    #[error("its issue is being written; try again after the next tick")]
-    BeingWritten,
-    #[error("it is an old name of another step; undo the renaming first, or go to that step")]
-    OldName,
-    #[error("a step cannot be renamed to itself")]
-    ToItself,
-    #[error("the other step is itself an old name; choose the name that it has now")]
-    ToAnOldName,
-    #[error("it was not renamed")]
-    NotRenamed,
-    #[error("replays are paused already")]
-    PausedAlready,
-    #[error("replays are not paused")]
-    NotPaused,
+macro_rules! refusals {
+    ($($name:ident = $why:literal;)*) => {
+        /// Why somebody's decision cannot be carried out.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+        pub enum Refused {
+            $(#[error($why)] $name,)*
+        }
+
+        impl Refused {
+            /// Said to them as it stands.
+            pub fn why(self) -> &'static str {
+                match self { $(Self::$name => $why,)* }
+            }
+        }
+    };
+}
+
+refusals! {
+    AskedAlready = "a replay was asked for already, and the next tick looks at it";
+    NotAsked = "no replay is waited for: nobody asked, or it was looked at since";
+    Muted = "it is muted, so nothing is done about it; unmute it first";
+    NotMuted = "it is not muted";
+    MutedForNothing = "that has come already, so it would not be muted at all";
+    DeclaredAlready = "it was marked as fixed already; take that back first";
+    FixedAlready = "it is known to be fixed in that very version";
+    NotDeclared = "nobody marked it as fixed, or more has happened since";
+    BeingWritten = "its issue is being written; try again after the next tick";
+    OldName = "it is an old name of another step; undo the renaming first, or go to that step";
+    ToItself = "a step cannot be renamed to itself";
+    ToAnOldName = "the other step is itself an old name; choose the name that it has now";
+    NotRenamed = "it was not renamed";
+    PausedAlready = "replays are paused already";
+    NotPaused = "replays are not paused";
 }
 
 /// A replay that somebody waits for.
@@ -353,3 +353,6 @@ impl Drift {
 fn refuse_if(it_is_so: bool, refused: Refused) -> Result<(), Refused> {
     if it_is_so { Err(refused) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests;
