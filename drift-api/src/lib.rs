@@ -12,6 +12,7 @@ mod ingest;
 mod keys;
 pub mod lifecycle;
 mod readiness;
+mod retention;
 pub mod startup;
 pub mod store;
 pub mod telemetry;

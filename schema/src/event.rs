@@ -35,6 +35,7 @@ pub enum Event {
     ReplaysPaused(ReplaysPaused),
     ReplaysResumed(ReplaysResumed),
     ArtifactStored(ArtifactStored),
+    ArtifactsExpired(ArtifactsExpired),
 }
 
 /// A tripwire report passed the door. Its `report_id` stands beside the payload, where the log keeps it unique.
@@ -248,6 +249,7 @@ kinds! {
     ReplaysPaused = "replays-paused", 1;
     ReplaysResumed = "replays-resumed", 1;
     ArtifactStored = "artifact-stored", 1;
+    ArtifactsExpired = "artifacts-expired", 1;
 }
 
 fn read<T: DeserializeOwned>(kind: &str, version: i32, payload: &str) -> Result<T, DecodeError> {

@@ -10,7 +10,9 @@ use tokio::fs::File;
 use tokio::io::{AsyncWriteExt as _, BufReader, BufWriter};
 
 use super::{Done, print, print_json};
+use crate::artifacts::Artifacts;
 use crate::config::Settings;
+use crate::retention;
 use crate::store::Store;
 
 #[derive(clap::Args)]
@@ -148,15 +150,17 @@ pub(super) async fn erase(store: &Store, args: EraseArgs) -> anyhow::Result<Done
 }
 
 pub(super) async fn retain(store: &Store, settings: &Settings, json: bool) -> anyhow::Result<Done> {
-    let done = store.retain(&settings.retention, Micros::now()).await?;
+    let artifacts =
+        Artifacts::open(&settings.artifacts.place).context("cannot open DRIFT_ARTIFACTS_URL")?;
+    let done = retention::apply(store, &artifacts, &settings.retention, Micros::now()).await?;
     if json {
-        let rows: Vec<_> = done.iter().map(|(workspace, erased)| json!({"workspace": workspace, "reports": erased.reports, "batches": erased.batches})).collect();
+        let rows: Vec<_> = done.iter().map(|(workspace, erased)| json!({"workspace": workspace, "reports": erased.reports, "batches": erased.batches, "artifacts": erased.artifacts})).collect();
         return print_json(&rows);
     }
     for (workspace, erased) in done {
         print(&format!(
-            "{workspace}: {} payloads and {} batches forgotten\n",
-            erased.reports, erased.batches
+            "{workspace}: {} payloads, {} batches and {} pieces of evidence forgotten\n",
+            erased.reports, erased.batches, erased.artifacts
         ))?;
     }
     Ok(Done::Well)
