@@ -21,8 +21,7 @@ const PENDING: &str = "SELECT service, step, state FROM drifts WHERE workspace =
 /// The states of those that are fresh and have one.
 const CONFIRMED_FRESH: &str = "
     SELECT service, step, state FROM drifts WHERE workspace = $1 AND NOT pending
-        AND EXISTS (SELECT 1 FROM batches WHERE batches.workspace = drifts.workspace AND batches.service = drifts.service
-            AND batches.step = drifts.step AND batches.fresh)";
+        AND (service, step) IN (SELECT service, step FROM batches WHERE workspace = $1 AND fresh)";
 const SERVICES: &str = "SELECT service, state FROM services WHERE workspace = $1";
 const LEASES: &str = "SELECT service, run, until FROM leases WHERE workspace = $1";
 const FRESH_OF: &str = "
