@@ -12,7 +12,9 @@ use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncWriteExt as _, BufReader, BufWriter};
 
 use super::{Done, counted, print, print_json, say};
+use crate::artifacts::Artifacts;
 use crate::config::Settings;
+use crate::retention;
 use crate::store::Store;
 use crate::telemetry::causes;
 
@@ -188,16 +190,19 @@ pub(super) async fn erase(store: &Store, args: EraseArgs) -> anyhow::Result<Done
 }
 
 pub(super) async fn retain(store: &Store, settings: &Settings, json: bool) -> anyhow::Result<Done> {
-    let done = store.retain(&settings.retention, Micros::now()).await?;
+    let artifacts =
+        Artifacts::open(&settings.artifacts.place).context("cannot open DRIFT_ARTIFACTS_URL")?;
+    let done = retention::apply(store, &artifacts, &settings.retention, Micros::now()).await?;
     if json {
-        let rows: Vec<_> = done.iter().map(|(workspace, erased)| json!({"workspace": workspace, "reports": erased.reports, "batches": erased.batches})).collect();
+        let rows: Vec<_> = done.iter().map(|(workspace, erased)| json!({"workspace": workspace, "reports": erased.reports, "batches": erased.batches, "artifacts": erased.artifacts})).collect();
         return print_json(&rows);
     }
     for (workspace, erased) in done {
         print(&format!(
-            "{workspace}: {} and {} forgotten\n",
+            "{workspace}: {}, {} and {} forgotten\n",
             payloads(erased.reports),
-            batches(erased.batches)
+            batches(erased.batches),
+            counted(erased.artifacts, "piece of evidence", "pieces of evidence")
         ))?;
     }
     Ok(Done::Well)
