@@ -6,7 +6,7 @@ mod batches;
 mod body;
 mod docs;
 mod drifts;
-mod error;
+pub(crate) mod error;
 mod events;
 mod fresh;
 mod front;
@@ -150,6 +150,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         // A path that does not read names nothing.
         .app_data(web::PathConfig::default().error_handler(|_, _| ApiError::from(Code::NotFound).into()))
         .configure(docs::pages)
+        .configure(crate::pages::routes)
         .default_service(web::to(not_found));
 }
 

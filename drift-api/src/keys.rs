@@ -29,6 +29,8 @@ const NOTE_USES_MICROS: i64 = 30_000_000;
 /// A key that was presented and is good.
 pub struct Key {
     pub id: String,
+    /// For people.
+    pub name: String,
     pub workspace: Workspace,
     pub scopes: Vec<Scope>,
     hash: [u8; 32],
@@ -184,6 +186,7 @@ impl Keyring {
         };
         Arc::new(Key {
             id: row.id,
+            name: row.name,
             workspace: row.workspace,
             scopes: row.scopes,
             hash,

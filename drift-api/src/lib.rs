@@ -11,6 +11,7 @@ mod http;
 mod ingest;
 mod keys;
 pub mod lifecycle;
+mod pages;
 mod readiness;
 pub mod startup;
 pub mod store;

@@ -197,7 +197,7 @@ pub(super) async fn link(
 
 impl State {
     /// An artifact that the log knows, with its media type.
-    pub(super) async fn find_artifact(
+    pub(crate) async fn find_artifact(
         &self,
         workspace: &Workspace,
         name: &Digest,
