@@ -54,14 +54,19 @@ impl Modify for Refusals {
             ("500", "`internal`"),
             ("503", "`unavailable`; see Retry-After"),
         ];
+        let with_key = [
+            ("401", "`missing_key`, `invalid_key`"),
+            ("403", "`insufficient_scope`"),
+        ];
         let resources = api.paths.paths.iter_mut();
         for (_, item) in resources.filter(|(path, _)| path.starts_with("/drift/")) {
             for operation in [&mut item.get, &mut item.post, &mut item.put]
                 .into_iter()
                 .flatten()
             {
+                let with_key = operation.security.iter().flat_map(|_| with_key);
                 let responses = &mut operation.responses.responses;
-                for (status, codes) in for_all {
+                for (status, codes) in for_all.into_iter().chain(with_key) {
                     let described = responses.entry(status.to_owned());
                     described.or_insert_with(|| problem(codes).into());
                 }

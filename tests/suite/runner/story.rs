@@ -103,21 +103,14 @@ on_both! {
 
 #[tokio::test]
 async fn without_a_repository_issues_are_files() {
-    let server = Server::on(Engine::Sqlite).await;
-    let (ingest, key) = (
-        server.create_key("ingest").await,
-        server.create_key("runner").await,
-    );
+    let (server, [ingest, key]) = Server::with_keys(Engine::Sqlite, ["ingest", "runner"]).await;
     let mut outpost = Outpost::at(&server.base, &key);
     outpost.scraper("openai", &TRIPS);
     server
         .report(&ingest, &report("openai", "signup-form"))
         .await;
     outpost.tick().await;
-    let file = outpost
-        .folder
-        .path()
-        .join("drift-issues/0001-openai-signup-form.md");
+    let file = outpost.path("drift-issues/0001-openai-signup-form.md");
     let text = std::fs::read_to_string(&file).unwrap();
     assert!(
         text.contains("**1 report**") && text.contains("state: open"),

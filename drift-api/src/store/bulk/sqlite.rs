@@ -239,12 +239,7 @@ pub(super) async fn flush(
     for run in runs(&flush.tallies) {
         let query = sqlx::query(COUNT_UP_AND_JOIN.get(run.len(), flush.news));
         let query = bind_tallies(query, workspace, run);
-        let query = run.iter().fold(query, |query, tally| {
-            query
-                .bind(tally.day.to_string())
-                .bind(tally.service.as_str())
-                .bind(tally.step.as_str())
-        });
+        let query = run.iter().fold(query, bind_batch);
         let row = query.bind(workspace).fetch_one(&mut *tx).await?;
         read_counts(&row, &mut counts)?;
     }
@@ -331,11 +326,7 @@ fn bind_tallies<'q>(
     run: &'q [Tally<'_>],
 ) -> SqliteQuery<'q> {
     run.iter().fold(query, |query, tally| {
-        query
-            .bind(workspace)
-            .bind(tally.day.to_string())
-            .bind(tally.service.as_str())
-            .bind(tally.step.as_str())
+        bind_batch(query.bind(workspace), tally)
             .bind(tally.count)
             .bind(tally.first_seen.0)
             .bind(tally.last_seen.0)
@@ -352,12 +343,15 @@ fn bind_counting<'q>(
 ) -> SqliteQuery<'q> {
     let query = bind_tallies(query, workspace, run);
     run.iter().fold(query, |query, tally| {
-        query
-            .bind(workspace)
-            .bind(tally.day.to_string())
-            .bind(tally.service.as_str())
-            .bind(tally.step.as_str())
+        bind_batch(query.bind(workspace), tally)
     })
+}
+
+fn bind_batch<'q>(query: SqliteQuery<'q>, tally: &'q Tally<'_>) -> SqliteQuery<'q> {
+    query
+        .bind(tally.day.to_string())
+        .bind(tally.service.as_str())
+        .bind(tally.step.as_str())
 }
 
 fn read_counts(row: &sqlx::sqlite::SqliteRow, counts: &mut Vec<i64>) -> sqlx::Result<()> {
