@@ -1,6 +1,6 @@
 //! What README.md tells a newcomer to type works as it stands there: the blocks below "Report from your scraper" are cut out and
 //! run, in order, in the folder of a server that has just been started for the first time. (The one in Rust is compiled as an
-//! example of drift-client's documentation.)
+//! example of drift-client's documentation.) And every link between our documents leads to a file.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use harness::agentkeys::program;
 use harness::server::Site;
+use pulldown_cmark::{Event, Parser, Tag};
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -92,4 +93,46 @@ async fn every_way_to_report_that_the_readme_shows_works_as_it_stands_there() {
         "{fresh}"
     );
     server.finish().await;
+}
+
+#[test]
+fn every_link_of_a_document_to_another_leads_to_a_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let folders = [
+        ".",
+        "schema",
+        "drift-api",
+        "drift-client",
+        "drift-browser",
+        "drift-runner",
+        "ops",
+        "ops/bench",
+    ];
+    let mut followed = 0;
+    for folder in folders.map(|folder| root.join(folder)) {
+        for file in std::fs::read_dir(&folder).unwrap() {
+            let file = file.unwrap().path();
+            if file.extension().is_none_or(|end| end != "md") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&file).unwrap();
+            for event in Parser::new(&text) {
+                let (Event::Start(Tag::Link { dest_url, .. })
+                | Event::Start(Tag::Image { dest_url, .. })) = event
+                else {
+                    continue;
+                };
+                let path = dest_url.split('#').next().unwrap();
+                if !path.is_empty() && !path.contains("://") {
+                    assert!(
+                        folder.join(path).exists(),
+                        "{}: {path} is not there",
+                        file.display()
+                    );
+                    followed += 1;
+                }
+            }
+        }
+    }
+    assert!(followed > 10, "{followed}");
 }
