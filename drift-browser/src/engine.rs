@@ -103,6 +103,10 @@ impl<'a> Engine<'a> {
                 }
             }
         }
+        // Of the last step no other line could bring the tree.
+        if let (Some(step), Some(tree)) = (flow.steps.get(last), self.last_tree.clone()) {
+            self.lines.progress(&step.name, Some(tree));
+        }
         Ok(())
     }
 
