@@ -32,6 +32,7 @@ mod readme;
 mod runner;
 mod runs;
 mod scraper;
+mod statements;
 mod tables;
 mod telemetry;
 mod throwaway_postgres;

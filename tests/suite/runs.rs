@@ -1,5 +1,8 @@
 //! From a report to an issue and back, as the API decides it. The runner is played by hand.
 
+mod asking;
+mod behind;
+
 use std::sync::Arc;
 
 use harness::runner::{Held, Runner, issue, judged};
@@ -167,6 +170,7 @@ on_both! {
         let mut head = 0;
         for (what, body) in [
             ("left", json!({"kind": "account", "id": "acct-1"})),
+            ("passed", json!({"step": "open", "tree": "ef".repeat(32)})),
             ("judged", judged("signup-form", "confirmed")),
             ("done", json!({"step": "signup-form", "task": "open", "issue": issue("open")})),
             ("finish", json!({"ending": "done", "log_tail": "all well", "steps": [{"step": "signup-form", "millis": 12}]})),

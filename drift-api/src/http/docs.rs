@@ -21,7 +21,7 @@ use super::{artifacts, batches, drifts, events, fresh, health, hooks, known, rep
     paths(
         reports::create, reports::create_many, known::show, fresh::list, batches::list, drifts::list, drifts::show, events::list,
         artifacts::put, artifacts::show, artifacts::link, hooks::github,
-        runs::work, runs::claim, runs::heartbeat, runs::passed, runs::left, runs::judged, runs::done, runs::finish, runs::observed,
+        runs::work, runs::claim, runs::heartbeat, runs::passed, runs::left, runs::judged, runs::done, runs::finish, runs::observed, runs::asked,
         health::alive, health::ready, health::metrics
     ),
     modifiers(&Keys, &Refusals),

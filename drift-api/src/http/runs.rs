@@ -4,8 +4,8 @@
 use actix_web::web::{Data, Json, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use drift_schema::run::{
-    Claim, Claimed, Done, Finish, Heartbeat, Judged, Judgement, Leased, Left, Observed, Passed,
-    Work,
+    Asked, Claim, Claimed, Done, Finish, Heartbeat, Judged, Judgement, Leased, Left, Observed,
+    Passed, Work,
 };
 use drift_schema::{Code, Micros, Problem, Refusal, Scope, Workspace};
 use serde::de::DeserializeOwned;
@@ -124,6 +124,30 @@ pub(super) async fn observed(
     } else {
         Err(Code::NotFound.into())
     }
+}
+
+/// Say that the issues were asked about
+///
+/// Those whose webhooks come are then left alone for a day.
+#[utoipa::path(
+    post, path = "/drift/issues/asked", tag = "runner", request_body = Asked,
+    responses(
+        (status = 204, description = "Noted"),
+        (status = 401, description = "`missing_key`, `invalid_key`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`insufficient_scope`", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "`invalid_body`", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["runner"])),
+)]
+pub(super) async fn asked(
+    state: Data<State>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
+    let (workspace, asked) = read::<Asked>(&state, &request, payload).await?;
+    let at = asked.as_of.min(Micros::now());
+    state.read(state.store.asked(&workspace, at)).await?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 trait IntoAnswer {

@@ -1,5 +1,6 @@
 //! Runs: what there is to do, who does it, and what became of it.
 
+mod asking;
 mod claim;
 mod issues;
 mod work;
@@ -51,9 +52,12 @@ impl Store {
         now: Micros,
     ) -> Decided<()> {
         let mut deciding = self.deciding(workspace, now).await?;
-        let Ok((service, ..)) = deciding.holds(run, passed.token).await? else {
+        let Ok((service, log)) = deciding.holds(run, passed.token).await? else {
             return Ok(Err(Impossible::LeaseLost));
         };
+        if log.passed.contains(&passed.step) {
+            return Ok(Ok(()));
+        }
         let event = StepPassed {
             run,
             service,
@@ -99,6 +103,14 @@ impl Store {
         judged: Judged,
         now: Micros,
     ) -> Decided<Judgement> {
+        // Before the head is held: what is not counted yet may take a while to read.
+        let newest_reported = match self.service_of_run(workspace, run).await? {
+            Some(service) => {
+                self.newest_reported(workspace, &service, &judged.step, judged.token)
+                    .await?
+            }
+            None => None,
+        };
         let mut deciding = self.deciding(workspace, now).await?;
         let Ok((service, log)) = deciding.holds(run, judged.token).await? else {
             return Ok(Err(Impossible::LeaseLost));
@@ -121,10 +133,6 @@ impl Store {
             let next = next.flatten().filter(|task| !task.is_replay());
             return Ok(Ok(Judgement { next }));
         }
-        let newest_reported = deciding
-            .session
-            .newest_reported(workspace, &service, &step)
-            .await?;
         let decided = drift.judge(Judging {
             run,
             service,

@@ -74,13 +74,20 @@ on_both! {
         assert_eq!(world.outpost.tick().await["drifts"], json!([]));
         assert_eq!((world.outpost.starts("openai"), world.github.only_issue().open), (3, false));
 
+        // A person who reopens it knows better; no webhook tells, and nothing was reported.
+        world.github.state().reopen(number);
+        assert_eq!(world.outpost.tick().await["drifts"], json!([]));
+        assert_eq!(world.known().await["state"], "open");
+        world.github.state().close(number);
+        assert_eq!(world.outpost.tick().await["drifts"][0]["action"], "settled");
+
         // Those who have, do; and by now there is a good page to compare with.
         world.outpost.scraper("openai", &TRIPS);
         world.report_of("2.0.0").await;
         let summary = world.outpost.tick().await;
         assert_eq!(summary["drifts"][0]["action"], "reopened", "{summary}");
         let issue = world.github.only_issue();
-        assert!(issue.open && issue.body.contains("`gone: link`") && issue.body.contains("`new: button`"), "{}", issue.body);
+        assert!(issue.open && issue.body.contains("`link in main became button`"), "{}", issue.body);
         world.finish().await;
     }
 

@@ -32,7 +32,7 @@ const BATCHES: &str = batches!("");
 /// batch sorts as in Rust, for the collation is "C".
 const FLUSH: &str = concat!(
     "WITH moved AS (UPDATE event_heads SET position = $11, hash = $12
-        WHERE workspace = $1 AND position = $13 AND hash = $14 RETURNING 1),
+        WHERE workspace = $1 AND position = $13 AND hash = $14 AND lifecycle_at = $22 RETURNING 1),
     stored AS (INSERT INTO events (workspace, position, recorded_at, kind, version, report_id, payload, hash)
         SELECT $1, position, $15, $16, $17, report_id, payload, hash
         FROM UNNEST($18::bigint[], $19::uuid[], $20::text[], $21::bytea[]) AS t (position, report_id, payload, hash)
@@ -72,7 +72,7 @@ pub(super) async fn flush<'c>(
         .bind(first.kind)
         .bind(first.version)
         .bind(rows.iter().map(|row| row.position).collect::<Vec<_>>());
-    let query = bind_contents(query, rows);
+    let query = bind_contents(query, rows).bind(from.lifecycle_at);
     let row = match query.fetch_one(on).await {
         Ok(row) => row,
         Err(error) => return Flushed::unless_repeated(Err(error)),

@@ -17,7 +17,7 @@ use crate::store::tally::Tally;
 const EVENTS: &str = "INSERT OR FAIL INTO events (workspace, position, recorded_at, kind, version, report_id, payload, hash) VALUES ";
 const BATCHES: &str = "INSERT OR FAIL INTO batches
     (workspace, day, service, step, count, first_seen, last_seen, last_position, fresh, screenshot_ref) VALUES ";
-const MOVE_HEAD: &str = "UPDATE event_heads SET position = ?, hash = ? WHERE workspace = ? AND position = ? AND hash = ?";
+const MOVE_HEAD: &str = "UPDATE event_heads SET position = ?, hash = ? WHERE workspace = ? AND position = ? AND hash = ? AND lifecycle_at = ?";
 /// One of the counts that are asked for in one text. For few this beats a join, which builds a table of what is asked;
 /// for many the join wins by far, since each of these has a cursor of its own.
 const COUNT_OF: &str =
@@ -300,6 +300,7 @@ fn bind_append<'q>(
     .bind(workspace)
     .bind(flush.from.position)
     .bind(flush.from.hash.to_vec())
+    .bind(flush.from.lifecycle_at)
 }
 
 fn bind_events<'q>(
