@@ -6,6 +6,7 @@ mod artifacts;
 pub mod cli;
 pub mod config;
 mod connection;
+mod contacts;
 mod first_start;
 mod http;
 mod ingest;

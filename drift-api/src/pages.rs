@@ -6,8 +6,14 @@
 mod assets;
 mod drift;
 mod error;
+mod events;
+mod evidence;
 mod keys;
 mod overview;
+mod parts;
+mod runs;
+mod standing;
+mod story;
 mod time;
 mod viewer;
 
@@ -20,6 +26,7 @@ use actix_web::web::{self, ServiceConfig};
 use askama::Template;
 
 pub(crate) use error::PageError;
+pub(crate) use events::Feeds;
 pub(crate) use viewer::Viewer;
 
 /// Nothing from elsewhere, nothing in the page itself, and in nobody's frame.
@@ -30,6 +37,15 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     config
         .route("/", web::get().to(overview::show))
         .route("/drifts/{service}/{step_hash}", web::get().to(drift::show))
+        .route(
+            "/drifts/{service}/{step_hash}/raw",
+            web::get().to(drift::raw),
+        )
+        .route("/evidence/{sha256}", web::get().to(evidence::show))
+        .route("/runs", web::get().to(runs::list))
+        .route("/runs/{run}", web::get().to(runs::show))
+        .route("/events", web::get().to(events::list))
+        .route("/events/live", web::get().to(events::follow))
         .route("/keys", web::get().to(keys::show))
         .route("/static/{name}", web::get().to(assets::show));
 }

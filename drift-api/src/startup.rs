@@ -24,10 +24,12 @@ use tokio_util::task::TaskTracker;
 use crate::artifacts::Artifacts;
 use crate::config::Settings;
 use crate::connection::{Connection, Entrance, KEEP_ALIVE};
+use crate::contacts::Contacts;
 use crate::first_start;
 use crate::http::{self, State};
 use crate::ingest::Ingest;
 use crate::keys::Keyring;
+use crate::pages::Feeds;
 use crate::readiness::Readiness;
 use crate::store::{Store, StoreError};
 use crate::telemetry::{Telemetry, causes, request};
@@ -76,6 +78,9 @@ impl Application {
             signer: OnceCell::new(),
             webhook_secret: settings.webhook_secret.clone(),
             public_url: settings.public_url_at(address)?,
+            contacts: Contacts::default(),
+            feeds: Feeds::default(),
+            tasks: tasks.clone(),
             keyring: Arc::new(Keyring::new(
                 store.clone(),
                 settings.rate_per_key,

@@ -9,9 +9,10 @@ use serde_json::json;
 use tokio::fs::File;
 use tokio::io::{AsyncWriteExt as _, BufReader, BufWriter};
 
-use super::{Done, print, print_json};
+use super::{Done, print, print_json, say};
 use crate::config::Settings;
 use crate::store::Store;
+use crate::telemetry::causes;
 
 #[derive(clap::Args)]
 pub(super) struct EraseArgs {
@@ -39,23 +40,24 @@ struct What {
 
 pub(super) async fn verify(store: &Store, json: bool) -> anyhow::Result<Done> {
     let verified = store.verify().await?;
+    // For the page about the log. Who may only read has still verified.
+    if let Err(error) = store.note_verification(&verified, Micros::now()).await {
+        say(&format!(
+            "the result is not kept for the pages: {}",
+            causes(&error)
+        ));
+    }
     let clean = verified.iter().all(crate::store::Verified::is_clean);
     if json {
         print_json(&json!({"clean": clean, "workspaces": verified}))?;
     } else {
         for one in &verified {
-            let what = match &one.broken {
-                None => format!(
-                    "chain whole, {} batches, {} keys and {} rows about drifts and runs differ from the log",
-                    one.differing_batches.unwrap_or(0),
-                    one.differing_keys.unwrap_or(0),
-                    one.differing_lifecycle.unwrap_or(0)
-                ),
-                Some(broken) => format!("chain broken at {}: {}", broken.position, broken.what),
-            };
             let line = format!(
-                "{}: {} events ({} erased), {what}\n",
-                one.workspace, one.events, one.erased
+                "{}: {} events ({} erased), {}\n",
+                one.workspace,
+                one.events,
+                one.erased,
+                one.found()
             );
             print(&line)?;
         }

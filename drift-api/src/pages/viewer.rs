@@ -19,7 +19,17 @@ pub(crate) struct Viewer {
     /// Whether they may change anything.
     pub(crate) may_act: bool,
     /// Stands in every form, and comes back with it.
+    #[allow(dead_code, reason = "for the forms of actions")]
     pub(crate) csrf: String,
+    /// As the log has them: the id of their key.
+    pub(crate) by: String,
+}
+
+impl Viewer {
+    /// Whether what let them in is still good; for streams, which go on for long.
+    pub(crate) fn may_still_look(&self, state: &State) -> bool {
+        state.keyring.still_knows(&self.by)
+    }
 }
 
 impl FromRequest for Viewer {
@@ -38,6 +48,7 @@ impl FromRequest for Viewer {
                 name: key.name.clone(),
                 may_act: key.may(&[]),
                 csrf: String::new(),
+                by: key.id.clone(),
             })
         }
         .boxed_local()
