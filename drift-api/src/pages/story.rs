@@ -206,9 +206,9 @@ pub(super) fn task(task: Task) -> &'static str {
     match task {
         Task::Replay => "replay",
         Task::Verify => "verify",
-        Task::Open => "open the issue of",
-        Task::Reopen => "reopen the issue of",
-        Task::Bump => "count at the issue of",
+        Task::Open => "open the issue",
+        Task::Reopen => "reopen the issue",
+        Task::Bump => "count at the issue",
         Task::Settle => "settle",
     }
 }
