@@ -36,6 +36,15 @@ const UNDER_WAY: &str = "
         CAST(0 AS BIGINT), COUNT(*) OVER ()
     FROM drifts WHERE drifts.workspace = $1 AND stage IN ('opening', 'reopening', 'settling')
     ORDER BY drifts.service, drifts.step LIMIT $3";
+const SET_ASIDE: &str = "
+    SELECT drifts.service, drifts.step, drifts.state,
+        (SELECT last_seen FROM batches WHERE batches.workspace = drifts.workspace AND batches.service = drifts.service
+            AND batches.step = drifts.step ORDER BY day DESC LIMIT 1),
+        (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE batches.workspace = drifts.workspace
+            AND batches.service = drifts.service AND batches.step = drifts.step AND day >= $2),
+        CAST(0 AS BIGINT), COUNT(*) OVER ()
+    FROM drifts WHERE drifts.workspace = $1 AND stage = 'muted'
+    ORDER BY drifts.service, drifts.step LIMIT $3";
 /// Looked at, and nobody could tell. What they reported is no longer fresh, so that nothing looks again by itself.
 const STUCK: &str = "
     SELECT drifts.service, drifts.step, drifts.state,
@@ -202,7 +211,7 @@ impl Session {
         } else {
             STUCK
         };
-        for sql in [KNOWN, UNDER_WAY, stuck] {
+        for sql in [KNOWN, UNDER_WAY, SET_ASIDE, stuck] {
             let rows = self
                 .rows(sql, [scope.into(), day.into(), MOST.into()])
                 .await?;
