@@ -103,7 +103,7 @@ where
 }
 
 /// All of them but the pages around `/docs`. A test holds the description in `docs` against this.
-fn resources() -> [Resource; 26] {
+fn resources() -> [Resource; 27] {
     [
         resource(Method::POST, "/drift/report", reports::create),
         resource(Method::POST, "/drift/reports", reports::create_many),
@@ -144,6 +144,7 @@ fn resources() -> [Resource; 26] {
         resource(Method::POST, "/drift/runs/{run}/done", runs::done),
         resource(Method::POST, "/drift/runs/{run}/finish", runs::finish),
         resource(Method::POST, "/drift/issues/observed", runs::observed),
+        resource(Method::POST, "/drift/issues/asked", runs::asked),
         resource(Method::GET, "/healthz", health::alive),
         resource(Method::GET, "/readyz", health::ready),
         resource(Method::GET, "/metrics", health::metrics),

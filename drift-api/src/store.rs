@@ -181,12 +181,14 @@ impl Store {
                         "the database is ahead of this program: a newer drift-api applied migration {version}; run that version or newer"
                     )));
                 }
-                Err(MigrateError::Execute(error)) => match StoreError::from(error) {
-                    StoreError::Statement(error) => {
-                        return Err(StoreError::Migration(error.into()));
+                Err(MigrateError::Execute(error)) if !is_taken(&error) => {
+                    match StoreError::from(error) {
+                        StoreError::Statement(error) => {
+                            return Err(StoreError::Migration(error.into()));
+                        }
+                        other => return Err(other),
                     }
-                    other => return Err(other),
-                },
+                }
                 Err(error) if self.db.is_sqlite() && tries < 5 => {
                     tries += 1;
                     tracing::debug!(%error, "another process may be migrating too");
@@ -246,4 +248,11 @@ impl Store {
     pub async fn close(&self) {
         self.db.close().await;
     }
+}
+
+/// Whether another process has entered the same migration meanwhile. On SQLite nothing but the table's key stands between them.
+fn is_taken(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }

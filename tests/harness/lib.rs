@@ -27,6 +27,7 @@ pub mod scraper;
 pub mod server;
 pub mod site;
 pub mod viewer;
+mod workplace;
 
 pub use agentkeys::Machine;
 pub use database::Db;

@@ -39,8 +39,7 @@ async fn link(server: &Server, key: &str, name: &str, body: Value) -> String {
 
 on_both! {
     async fn evidence_is_kept_once_and_shown_with_a_key_or_a_link(engine: Engine) {
-        let server = Server::on(engine).await;
-        let (runner, ingest, read) = (server.create_key("runner").await, server.create_key("ingest").await, server.create_key("read").await);
+        let (server, [runner, ingest, read]) = Server::with_keys(engine, ["runner", "ingest", "read"]).await;
         let name = kept(&server, &runner, PNG).await;
         assert_eq!(kept(&server, &ingest, PNG).await, name);
         let events = server.get(&read, "/drift/events?limit=1000").await;

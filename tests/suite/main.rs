@@ -30,6 +30,7 @@ mod queries;
 mod runner;
 mod runs;
 mod scraper;
+mod statements;
 mod tables;
 mod telemetry;
 mod throwaway_postgres;

@@ -352,7 +352,7 @@ fn whatever_happens_the_tables_are_the_models_and_follow_from_the_log() {
             let mut db = Db::open(&site).await;
             db.must("DELETE FROM batches; DELETE FROM keys").await;
             db.close().await;
-            store.rebuild().await.unwrap();
+            store.rebuild(Micros::now()).await.unwrap();
             agree(&store, &model).await?;
             store.close().await;
             Ok(())

@@ -71,7 +71,7 @@ pub(super) async fn verify(store: &Store, json: bool) -> anyhow::Result<Done> {
 }
 
 pub(super) async fn rebuild(store: &Store, json: bool) -> anyhow::Result<Done> {
-    let rebuilt = store.rebuild().await?;
+    let rebuilt = store.rebuild(Micros::now()).await?;
     if json {
         return print_json(&rebuilt);
     }

@@ -29,8 +29,6 @@ const LONGEST_LINK_SECONDS: u32 = 366 * 86_400;
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
         (status = 200, description = "Kept, now or before", body = StoredArtifact),
-        (status = 401, description = "`missing_key`, `invalid_key`", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "`insufficient_scope`", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "`body_too_large`, `quota_exceeded`", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported_artifact`, `unsupported_encoding`", body = Problem, content_type = "application/problem+json"),
     ),
@@ -161,8 +159,6 @@ pub(super) struct Asked {
     post, path = "/drift/artifacts/{sha256}/link", tag = "runner", request_body = Asked, params(("sha256" = Digest, Path)),
     responses(
         (status = 200, description = "The link", body = ArtifactLink),
-        (status = 401, description = "`missing_key`, `invalid_key`", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "`insufficient_scope`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`not_found`", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_body`", body = Problem, content_type = "application/problem+json"),
     ),

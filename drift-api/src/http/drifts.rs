@@ -30,8 +30,6 @@ pub(super) struct Asked {
     responses(
         (status = 200, description = "One page", body = Drifts),
         (status = 400, description = "`invalid_query`", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "`missing_key`, `invalid_key`", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "`insufficient_scope`", body = Problem, content_type = "application/problem+json"),
     ),
     security(("key" = ["read"])),
 )]
@@ -71,8 +69,6 @@ pub(super) async fn list(
     params(("service" = Service, Path), ("step_hash" = StepHash, Path)),
     responses(
         (status = 200, description = "All that is known about it", body = DriftDetails),
-        (status = 401, description = "`missing_key`, `invalid_key`", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "`insufficient_scope`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`not_found`", body = Problem, content_type = "application/problem+json"),
     ),
     security(("key" = ["read"])),

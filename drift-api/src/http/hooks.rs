@@ -19,9 +19,16 @@ const MOST_BYTES: usize = 2 * 1024 * 1024;
 /// The part of GitHub's payload that we look at.
 #[derive(Deserialize)]
 struct Delivery {
+    #[serde(default)]
     action: String,
+    repository: Option<Repository>,
     issue: Option<Issue>,
     changes: Option<Changes>,
+}
+
+#[derive(Deserialize)]
+struct Repository {
+    html_url: String,
 }
 
 #[derive(Deserialize)]
@@ -78,10 +85,15 @@ pub(super) async fn github(
     let delivery_id = text(headers, "x-github-delivery")
         .filter(|id| !id.is_empty() && id.len() <= 100)
         .ok_or(Code::MalformedRequest)?;
+    let delivery: Delivery = serde_json::from_slice(&body).map_err(|_| Code::MalformedJson)?;
+    if let Some(repository) = &delivery.repository {
+        // Of whatever it tells: webhooks of this repository do come.
+        let heard = state.store.heard(&repository.html_url, Micros::now());
+        state.read(heard).await?;
+    }
     if text(headers, "x-github-event") != Some("issues") {
         return Ok(HttpResponse::NoContent().finish());
     }
-    let delivery: Delivery = serde_json::from_slice(&body).map_err(|_| Code::MalformedJson)?;
     let Some(issue) = delivery.issue else {
         return Ok(HttpResponse::NoContent().finish());
     };

@@ -4,8 +4,8 @@
 use actix_web::web::{Data, Json, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use drift_schema::run::{
-    Claim, Claimed, Done, Finish, Heartbeat, Judged, Judgement, Leased, Left, Observed, Passed,
-    Work,
+    Asked, Claim, Claimed, Done, Finish, Heartbeat, Judged, Judgement, Leased, Left, Observed,
+    Passed, Work,
 };
 use drift_schema::{Code, Micros, Problem, Refusal, Scope, Workspace};
 use serde::de::DeserializeOwned;
@@ -23,8 +23,6 @@ use crate::store::Decided;
     get, path = "/drift/runs/work", tag = "runner",
     responses(
         (status = 200, description = "Possibly nothing", body = Work),
-        (status = 401, description = "`missing_key`, `invalid_key`", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "`insufficient_scope`", body = Problem, content_type = "application/problem+json"),
     ),
     security(("key" = ["runner", "read"])),
 )]
@@ -43,8 +41,6 @@ pub(super) async fn work(state: Data<State>, request: HttpRequest) -> Result<Jso
     post, path = "/drift/runs", tag = "runner", request_body = Claim,
     responses(
         (status = 200, description = "A run, or why there is none", body = Claimed),
-        (status = 401, description = "`missing_key`, `invalid_key`", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "`insufficient_scope`", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "`lease_lost`: this run is over", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_body`", body = Problem, content_type = "application/problem+json"),
     ),
@@ -67,8 +63,6 @@ macro_rules! about_a_run {
             post, path = $path, tag = "runner", request_body = $body, params(("run" = Uuid, Path)),
             responses(
                 (status = $status, description = "Done, now or before", body = $answer),
-                (status = 401, description = "`missing_key`, `invalid_key`", body = Problem, content_type = "application/problem+json"),
-                (status = 403, description = "`insufficient_scope`", body = Problem, content_type = "application/problem+json"),
                 (status = 409, description = "`lease_lost`, `run_conflict`", body = Problem, content_type = "application/problem+json"),
                 (status = 422, description = "`invalid_body`", body = Problem, content_type = "application/problem+json"),
             ),
@@ -113,8 +107,6 @@ about_a_run! {
     post, path = "/drift/issues/observed", tag = "runner", request_body = Observed,
     responses(
         (status = 204, description = "Noted, if it was news"),
-        (status = 401, description = "`missing_key`, `invalid_key`", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "`insufficient_scope`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`not_found`: no such drift", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_body`", body = Problem, content_type = "application/problem+json"),
     ),
@@ -132,6 +124,30 @@ pub(super) async fn observed(
     } else {
         Err(Code::NotFound.into())
     }
+}
+
+/// Say that the issues were asked about
+///
+/// Those whose webhooks come are then left alone for a day.
+#[utoipa::path(
+    post, path = "/drift/issues/asked", tag = "runner", request_body = Asked,
+    responses(
+        (status = 204, description = "Noted"),
+        (status = 401, description = "`missing_key`, `invalid_key`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`insufficient_scope`", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "`invalid_body`", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["runner"])),
+)]
+pub(super) async fn asked(
+    state: Data<State>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
+    let (workspace, asked) = read::<Asked>(&state, &request, payload).await?;
+    let at = asked.as_of.min(Micros::now());
+    state.read(state.store.asked(&workspace, at)).await?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 trait IntoAnswer {

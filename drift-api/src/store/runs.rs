@@ -1,5 +1,6 @@
 //! Runs: what there is to do, who does it, and what became of it.
 
+mod asking;
 mod claim;
 mod issues;
 mod work;
@@ -51,9 +52,12 @@ impl Store {
         now: Micros,
     ) -> Decided<()> {
         let mut deciding = self.deciding(workspace, now).await?;
-        let Ok((service, ..)) = deciding.holds(run, passed.token).await? else {
+        let Ok((service, log)) = deciding.holds(run, passed.token).await? else {
             return Ok(Err(Impossible::LeaseLost));
         };
+        if log.passed.contains(&passed.step) {
+            return Ok(Ok(()));
+        }
         let event = StepPassed {
             run,
             service,
@@ -99,6 +103,14 @@ impl Store {
         judged: Judged,
         now: Micros,
     ) -> Decided<Judgement> {
+        // Before the head is held: what is not counted yet may take a while to read.
+        let newest_reported = match self.service_of_run(workspace, run).await? {
+            Some(service) => {
+                self.newest_of_all_names(workspace, &service, &judged.step, judged.token)
+                    .await?
+            }
+            None => None,
+        };
         let mut deciding = self.deciding(workspace, now).await?;
         let Ok((service, log)) = deciding.holds(run, judged.token).await? else {
             return Ok(Err(Impossible::LeaseLost));
@@ -124,10 +136,6 @@ impl Store {
                 .filter(|task| !task.is_replay() && !is_left_alone);
             return Ok(Ok(Judgement { next }));
         }
-        let reported = deciding
-            .session
-            .reported(workspace, &service, &step, &drift, now)
-            .await?;
         let decided = drift.judge(Judging {
             run,
             service,
@@ -136,7 +144,7 @@ impl Store {
             proof: judged.proof,
             code: judged.code,
             scraper_version: judged.scraper_version,
-            newest_reported: reported.newest,
+            newest_reported,
             is_left_alone,
         });
         let (events, next) = match decided {

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use drift_schema::action::{DriftAction, ServiceAction};
 use drift_schema::event::{DriftUnmuted, Event};
 use drift_schema::run::{Counted, Seen};
-use drift_schema::{Day, Micros, Service, Step, StepHash, Workspace, answer};
+use drift_schema::{Day, Micros, ScraperVersion, Service, Step, StepHash, Workspace, answer};
 
 use super::deciding::Deciding;
 use super::projection::ALL_SERVICES;
 use super::session::{Row, Session};
 use super::{Result, Store};
 use crate::lifecycle::Drift;
+use crate::lifecycle::drift::newer;
 use crate::lifecycle::drift::triage::{Matter, Refused, Reported};
 
 const REPORTED_SINCE: &str = "
@@ -103,6 +104,25 @@ impl Store {
             Err(refused) => return Ok(Err(refused)),
         }
         Ok(Ok(deciding.session.commit().await?))
+    }
+
+    /// The newest scraper that reported a drift before `until`, under any of its names.
+    pub(super) async fn newest_of_all_names(
+        &self,
+        workspace: &Workspace,
+        service: &Service,
+        step: &Step,
+        until: i64,
+    ) -> Result<Option<ScraperVersion>> {
+        let mut session = self.db.snapshot().await?;
+        let drift = session.drift(workspace, service, step).await?;
+        session.commit().await?;
+        let mut newest = None;
+        for name in names(step, &drift.unwrap_or_default()) {
+            let reported = self.newest_reported(workspace, service, name, until);
+            newest = newest.into_iter().chain(reported.await?).reduce(newer);
+        }
+        Ok(newest)
     }
 
     /// Takes out what nothing is to be done about, and gives what waits for an old name to the new one.
@@ -236,17 +256,11 @@ impl Session {
             if let Some(row) = self.row(REPORTED_SINCE, params).await? {
                 reported.count += row.get::<i64>(0)?;
             }
-            let newest = self.newest_reported(workspace, service, name).await?;
+            let newest = self.newest_counted(workspace, service, name).await?;
             reported.newest = [reported.newest.take(), newest]
                 .into_iter()
                 .flatten()
-                .reduce(|one, other| {
-                    if one.is_older_than(&other) {
-                        other
-                    } else {
-                        one
-                    }
-                });
+                .reduce(newer);
         }
         Ok(reported)
     }

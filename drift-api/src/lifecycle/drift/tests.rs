@@ -1,8 +1,13 @@
 //! Given what happened, when something comes in, then this follows.
 
-use drift_schema::event::IssueWritten;
+use drift_schema::event::{Event, IssueWritten};
+use drift_schema::run::{IssueState, Observation};
+use drift_schema::{Service, Step};
 
+use super::applying::MOMENTS;
+use super::deciding::fixed_in;
 use super::*;
+use crate::lifecycle::Impossible;
 
 const RUN: Uuid = Uuid::from_u128(7);
 

@@ -74,6 +74,7 @@ fn run_of(event: &Event) -> Option<Uuid> {
         Event::RunExpired(e) => Some(e.run),
         Event::RunFinished(e) => Some(e.run),
         Event::ResourceLeft(e) => Some(e.run),
+        Event::StepPassed(e) => Some(e.run),
         Event::DriftJudged(e) => Some(e.run),
         Event::FixVerified(e) => Some(e.run),
         Event::IssueWritten(e) => Some(e.run),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use drift_schema::run::{DriftWork, IssueToAsk, Seen, ServiceWork, Withheld, WithheldFor, Work};
+use drift_schema::run::{DriftWork, Seen, ServiceWork, Withheld, WithheldFor, Work};
 use drift_schema::{Micros, Service, Step, Workspace};
 use uuid::Uuid;
 
@@ -14,8 +14,6 @@ use crate::store::{Result, Store};
 
 /// The most drifts that one answer names; the rest shows once these are handled.
 const MOST: i64 = 10_000;
-/// The most issues that one answer asks about.
-const MOST_ISSUES: i64 = 1_000;
 
 const FRESH: &str = "
     SELECT service, step, CAST(SUM(count) AS BIGINT) FROM batches WHERE workspace = $1 AND fresh
@@ -24,13 +22,9 @@ const PENDING: &str = "SELECT service, step, state FROM drifts WHERE workspace =
 /// The states of those that are fresh and have one.
 const CONFIRMED_FRESH: &str = "
     SELECT service, step, state FROM drifts WHERE workspace = $1 AND NOT pending
-        AND EXISTS (SELECT 1 FROM batches WHERE batches.workspace = drifts.workspace AND batches.service = drifts.service
-            AND batches.step = drifts.step AND batches.fresh)";
+        AND (service, step) IN (SELECT service, step FROM batches WHERE workspace = $1 AND fresh)";
 const SERVICES: &str = "SELECT service, state FROM services WHERE workspace = $1";
 const LEASES: &str = "SELECT service, run, until FROM leases WHERE workspace = $1";
-const ISSUES: &str = "
-    SELECT service, step, state FROM drifts WHERE workspace = $1 AND stage IN ('open', 'closed', 'settling', 'muted', 'renamed') AND issue IS NOT NULL
-    ORDER BY service, step LIMIT $2";
 const FRESH_OF: &str = "
     SELECT step, CAST(SUM(count) AS BIGINT) FROM batches WHERE workspace = $1 AND service = $2 AND fresh GROUP BY step";
 const PENDING_OF: &str =
@@ -88,27 +82,23 @@ impl Store {
         if !services.is_empty() {
             self.withhold(workspace, &mut services, now).await?;
         }
-        let issues = self
-            .db
-            .rows(ISSUES, [scope.into(), MOST_ISSUES.into()])
-            .await?;
-        let mut ask = Vec::with_capacity(issues.len());
-        for row in &issues {
-            let (service, step) = drift_key(row)?;
-            if let Some(issue) = row.json::<Drift>(2)?.issue {
-                ask.push(IssueToAsk {
-                    service,
-                    step_hash: step.hash(),
-                    step,
-                    issue,
-                });
-            }
-        }
+        let asking = self.asking(workspace, !services.is_empty(), now).await?;
         Ok(Work {
             as_of: now,
             services,
-            ask,
+            ask: asking.issues,
+            is_daily: asking.is_daily,
         })
+    }
+
+    pub(super) async fn service_of_run(
+        &self,
+        workspace: &Workspace,
+        run: Uuid,
+    ) -> Result<Option<Service>> {
+        let params = [workspace.as_str().into(), run.into()];
+        let row = self.db.row(SERVICE_OF_RUN, params).await?;
+        Ok(row.map(|row| row.word(0)).transpose()?)
     }
 
     async fn withhold(
