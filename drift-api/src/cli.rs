@@ -63,7 +63,7 @@ enum Command {
     Resume(pause::Args),
     /// Check the log's chain, and that the tables are what the log says
     #[command(
-        after_help = "Example: drift-api verify --json\n\nExits with 1 if something is wrong. Writes nothing and holds up nobody."
+        after_help = "Example: drift-api verify --json\n\nExits with 1 if something is wrong. Changes nothing and holds up nobody; the page about the log shows how it ended."
     )]
     Verify {
         /// Print JSON, for programs

@@ -143,6 +143,9 @@ impl Reader<'_> {
         let report_count = self.parse::<u64>("DRIFT_RETAIN_REPORT_COUNT", "is not a number");
         let batch_days = self.parse::<u32>("DRIFT_RETAIN_BATCH_DAYS", "is not a number of days");
         let batch_count = self.parse::<u64>("DRIFT_RETAIN_BATCH_COUNT", "is not a number");
+        let artifact_days =
+            self.parse::<u32>("DRIFT_RETAIN_ARTIFACT_DAYS", "is not a number of days");
+        let artifact_count = self.parse::<u64>("DRIFT_RETAIN_ARTIFACT_COUNT", "is not a number");
         let log_filter = self.with("DRIFT_LOG", |text| {
             telemetry::check_filter(text).map(|()| text.to_owned())
         });
@@ -180,6 +183,8 @@ impl Reader<'_> {
                 report_count: report_count.filter(|count| *count > 0),
                 batch_days: batch_days.filter(|days| *days > 0),
                 batch_count: batch_count.filter(|count| *count > 0),
+                artifact_days: artifact_days.filter(|days| *days > 0),
+                artifact_count: artifact_count.filter(|count| *count > 0),
             },
             telemetry: telemetry::Settings {
                 log_format: log_format?,

@@ -30,12 +30,15 @@ use drift_schema::Code;
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::artifacts::Artifacts;
 use crate::artifacts::link::Signer;
+use crate::contacts::Contacts;
 use crate::ingest::Ingest;
 use crate::keys::Keyring;
+use crate::pages::Feeds;
 use crate::readiness::Readiness;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
@@ -61,6 +64,10 @@ pub(crate) struct State {
     pub(crate) sign_in: SignIn,
     /// Where others reach us.
     pub(crate) public_url: Url,
+    pub(crate) contacts: Contacts,
+    pub(crate) feeds: Feeds,
+    /// Whatever goes on beside requests is waited for at the end.
+    pub(crate) tasks: TaskTracker,
     pub(crate) telemetry: Telemetry,
     pub(crate) body_deadline: Duration,
     pub(crate) store_deadline: Duration,

@@ -7,11 +7,17 @@ mod actions;
 mod assets;
 mod drift;
 mod error;
+mod events;
+mod evidence;
 mod form;
 mod keys;
 mod notice;
 mod overview;
+mod parts;
+mod runs;
 mod sign_in;
+mod standing;
+mod story;
 mod time;
 mod viewer;
 
@@ -24,6 +30,7 @@ use actix_web::web::{self, ServiceConfig};
 use askama::Template;
 
 pub(crate) use error::PageError;
+pub(crate) use events::Feeds;
 pub(crate) use viewer::Viewer;
 
 use crate::session::cookie::NOTICE;
@@ -36,6 +43,15 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     config
         .route("/", web::get().to(overview::show))
         .route("/drifts/{service}/{step_hash}", web::get().to(drift::show))
+        .route(
+            "/drifts/{service}/{step_hash}/raw",
+            web::get().to(drift::raw),
+        )
+        .route("/evidence/{sha256}", web::get().to(evidence::show))
+        .route("/runs", web::get().to(runs::list))
+        .route("/runs/{run}", web::get().to(runs::show))
+        .route("/events", web::get().to(events::list))
+        .route("/events/live", web::get().to(events::follow))
         .route(
             "/drifts/{service}/{step_hash}/actions",
             web::post().to(actions::on_drift),

@@ -45,6 +45,7 @@ pub enum Event {
     ReplaysPaused(ReplaysPaused),
     ReplaysResumed(ReplaysResumed),
     ArtifactStored(ArtifactStored),
+    ArtifactsExpired(ArtifactsExpired),
 }
 
 /// A tripwire report passed the door. Its `report_id` stands beside the payload, where the log keeps it unique.
@@ -273,6 +274,7 @@ kinds! {
     ReplaysPaused = "replays-paused", 1;
     ReplaysResumed = "replays-resumed", 1;
     ArtifactStored = "artifact-stored", 1;
+    ArtifactsExpired = "artifacts-expired", 1;
 }
 
 fn read<T: DeserializeOwned>(kind: &str, version: i32, payload: &str) -> Result<T, DecodeError> {

@@ -11,9 +11,12 @@ use serde_json::json;
 use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncWriteExt as _, BufReader, BufWriter};
 
-use super::{Done, counted, print, print_json};
+use super::{Done, counted, print, print_json, say};
+use crate::artifacts::Artifacts;
 use crate::config::Settings;
+use crate::retention;
 use crate::store::Store;
+use crate::telemetry::causes;
 
 #[derive(clap::Args)]
 pub(super) struct EraseArgs {
@@ -43,25 +46,24 @@ struct What {
 
 pub(super) async fn verify(store: &Store, json: bool) -> anyhow::Result<Done> {
     let verified = store.verify().await?;
+    // For the page about the log. Who may only read has still verified.
+    if let Err(error) = store.note_verification(&verified, Micros::now()).await {
+        say(&format!(
+            "the result is not kept for the pages: {}",
+            causes(&error)
+        ));
+    }
     let clean = verified.iter().all(crate::store::Verified::is_clean);
     if json {
         print_json(&json!({"clean": clean, "workspaces": verified}))?;
     } else {
         for one in &verified {
-            let what = match &one.broken {
-                None => format!(
-                    "chain whole, {}, {} and {} about drifts and runs differ from the log",
-                    batches(one.differing_batches.unwrap_or(0)),
-                    keys(one.differing_keys.unwrap_or(0)),
-                    rows(one.differing_lifecycle.unwrap_or(0))
-                ),
-                Some(broken) => format!("chain broken at {}: {}", broken.position, broken.what),
-            };
             let line = format!(
-                "{}: {} ({} erased), {what}\n",
+                "{}: {} ({} erased), {}\n",
                 one.workspace,
                 events(one.events),
-                one.erased
+                one.erased,
+                one.found()
             );
             print(&line)?;
         }
@@ -188,16 +190,19 @@ pub(super) async fn erase(store: &Store, args: EraseArgs) -> anyhow::Result<Done
 }
 
 pub(super) async fn retain(store: &Store, settings: &Settings, json: bool) -> anyhow::Result<Done> {
-    let done = store.retain(&settings.retention, Micros::now()).await?;
+    let artifacts =
+        Artifacts::open(&settings.artifacts.place).context("cannot open DRIFT_ARTIFACTS_URL")?;
+    let done = retention::apply(store, &artifacts, &settings.retention, Micros::now()).await?;
     if json {
-        let rows: Vec<_> = done.iter().map(|(workspace, erased)| json!({"workspace": workspace, "reports": erased.reports, "batches": erased.batches})).collect();
+        let rows: Vec<_> = done.iter().map(|(workspace, erased)| json!({"workspace": workspace, "reports": erased.reports, "batches": erased.batches, "artifacts": erased.artifacts})).collect();
         return print_json(&rows);
     }
     for (workspace, erased) in done {
         print(&format!(
-            "{workspace}: {} and {} forgotten\n",
+            "{workspace}: {}, {} and {} forgotten\n",
             payloads(erased.reports),
-            batches(erased.batches)
+            batches(erased.batches),
+            counted(erased.artifacts, "piece of evidence", "pieces of evidence")
         ))?;
     }
     Ok(Done::Well)

@@ -160,6 +160,16 @@ pub const SETTINGS: &[Setting] = &[
         "How many batches are kept per workspace, whole days at a time; 0 is all.",
     ),
     setting(
+        "DRIFT_RETAIN_ARTIFACT_DAYS",
+        "365",
+        "Days for which evidence is kept that no open issue and no comparison needs; 0 is for ever.",
+    ),
+    setting(
+        "DRIFT_RETAIN_ARTIFACT_COUNT",
+        "0",
+        "How many newest pieces of evidence are kept per workspace, beside those that are needed; 0 is all.",
+    ),
+    setting(
         "DRIFT_LOG",
         "info,actix_server=warn",
         "What is logged, as in info,drift_api=debug.",

@@ -1,5 +1,5 @@
 //! One drift: from the first verdict to the fix that holds. Here stands what it is and what it means to others;
-//! `deciding` says what may happen next, `applying` what an event makes of it. What people decide is in `triage`.
+//! `deciding` says what may happen next, `applying` what an event makes of it, `triage` what people decide in between.
 
 mod applying;
 mod deciding;

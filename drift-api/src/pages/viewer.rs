@@ -33,9 +33,22 @@ pub(crate) struct Viewer {
     pub(crate) by: String,
     /// What became of the action that led here.
     pub(crate) notice: Option<Notice>,
+    /// Id of the key that lets them in.
+    key: Option<String>,
+    /// When their session is over.
+    expires: Option<Micros>,
 }
 
 impl Viewer {
+    /// Whether what let them in is still good; for streams, which go on for long.
+    pub(crate) fn may_still_look(&self, state: &State) -> bool {
+        let knows = self
+            .key
+            .as_ref()
+            .is_none_or(|key| state.keyring.still_knows(key));
+        knows && self.expires.is_none_or(|expires| expires > Micros::now())
+    }
+
     /// Whether they came by a cookie, which the browser sends along whoever wrote the form.
     pub(crate) fn is_signed_in(&self) -> bool {
         !self.csrf.is_empty()
@@ -55,6 +68,8 @@ impl Viewer {
             csrf: String::new(),
             by: key.id.clone(),
             notice: None,
+            key: Some(key.id.clone()),
+            expires: None,
         }
     }
 
@@ -80,10 +95,13 @@ impl Viewer {
                     csrf: String::new(),
                     by: session.by(),
                     notice: None,
+                    key: None,
+                    expires: None,
                 }
             }
         };
         viewer.csrf = session.form_token(seal);
+        viewer.expires = Some(session.expires);
         viewer.notice = NOTICE
             .read(request, secure)
             .and_then(|text| seal.open(Purpose::Notice, text));

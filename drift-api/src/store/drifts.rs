@@ -9,7 +9,6 @@ use drift_schema::{Micros, Service, Step, StepHash, Workspace};
 use super::session::{Row, Session};
 use super::{Result, Store};
 use crate::lifecycle::Drift;
-use crate::lifecycle::drift::triage::Reported;
 
 /// Hops along the index, from one step to the next: as cheap with a thousand days of a step as with one.
 const REPORTED: &str = "
@@ -35,6 +34,16 @@ const SQLITE_REPORTED: &str = "
         FROM steps WHERE n < $4 AND at IS NOT NULL
     )
     SELECT substr(at, 1, instr(at, ' ') - 1), substr(at, instr(at, ' ') + 1) FROM steps WHERE at IS NOT NULL";
+/// The same within a service, where both databases hop alike.
+const STEPS_OF: &str = "
+    WITH RECURSIVE steps (n, step) AS (
+        SELECT 1, MIN(step) FROM batches WHERE workspace = $1 AND service = $2 AND step > $3
+        UNION ALL
+        SELECT n + 1, (SELECT MIN(step) FROM batches WHERE workspace = $1 AND service = $2 AND step > steps.step)
+        FROM steps WHERE n < $4 AND step IS NOT NULL
+    )
+    SELECT step FROM steps WHERE step IS NOT NULL";
+const STEPS_AT_ONCE: i64 = 500;
 const LOOKED_AT: &str = "
     SELECT service, step FROM drifts WHERE workspace = $1 AND (service, step) > ($2, $3) ORDER BY service, step LIMIT $4";
 const NUMBERS: &str = "
@@ -194,21 +203,27 @@ impl Session {
         if let Some(step) = self.step_of(workspace, service, hash).await? {
             return Ok(Some(step));
         }
-        let mut from = (service.to_string(), String::new());
+        let mut from = String::new();
         loop {
-            let page = self.steps_after(workspace, &from, 500).await?;
-            for (of, step) in &page {
-                if of != service {
-                    return Ok(None);
-                }
+            let params = [
+                workspace.as_str().into(),
+                service.as_str().into(),
+                from.into(),
+                STEPS_AT_ONCE.into(),
+            ];
+            let page = self.rows(STEPS_OF, params).await?;
+            let mut last: Option<Step> = None;
+            for row in &page {
+                let step: Step = row.word(0)?;
                 if step.hash() == *hash {
-                    return Ok(Some(step.clone()));
+                    return Ok(Some(step));
                 }
+                last = Some(step);
             }
-            let Some((_, last)) = page.last() else {
-                return Ok(None);
-            };
-            from.1 = last.to_string();
+            match last {
+                Some(last) if page.len() as i64 == STEPS_AT_ONCE => from = last.to_string(),
+                _ => return Ok(None),
+            }
         }
     }
 
@@ -221,19 +236,10 @@ impl Session {
         now: Micros,
     ) -> Result<Answer> {
         let numbers = self.numbers(workspace, &service, &step).await?;
-        let reported = if drift.muted.is_some() {
-            self.reported(workspace, &service, &step, drift, now)
-                .await?
-        } else {
-            Reported::default()
-        };
-        answer(
-            service,
-            step,
-            drift,
-            &numbers,
-            drift.decided_by_people(now, &reported),
-        )
+        let decided = self
+            .decided_by_people(workspace, &service, &step, drift, now)
+            .await?;
+        answer(service, step, drift, &numbers, decided)
     }
 
     async fn numbers(

@@ -28,7 +28,8 @@ const REVOKE_KEY: &str = "
     UPDATE keys SET revoked_at = $3 WHERE workspace = $1 AND key = $2 AND (revoked_at IS NULL OR revoked_at > $3)";
 const KEEP_ARTIFACT: &str = "
     INSERT INTO artifacts (workspace, sha256, media_type, size, stored_at) VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT (workspace, sha256) DO NOTHING";
+    ON CONFLICT (workspace, sha256) DO UPDATE SET stored_at = excluded.stored_at";
+const DROP_ARTIFACT: &str = "DELETE FROM artifacts WHERE workspace = $1 AND sha256 = $2";
 
 impl Session {
     pub(super) async fn project(
@@ -121,6 +122,12 @@ impl Session {
                     recorded.at.0.into(),
                 ];
                 self.run(KEEP_ARTIFACT, params).await?;
+            }
+            Event::ArtifactsExpired(expired) => {
+                for name in &expired.artifacts {
+                    self.run(DROP_ARTIFACT, [scope.into(), name.as_str().into()])
+                        .await?;
+                }
             }
             Event::RunClaimed(_)
             | Event::RunExpired(_)

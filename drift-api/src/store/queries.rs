@@ -370,7 +370,7 @@ fn batch(row: &Row) -> Result<Batch> {
     })
 }
 
-fn logged(row: StoredRow) -> Result<LoggedEvent> {
+pub(super) fn logged(row: StoredRow) -> Result<LoggedEvent> {
     let data = row.payload.as_deref().map(serde_json::from_str).transpose();
     let mut data: Option<serde_json::Value> = data.map_err(StoreError::Unwritable)?;
     // Nobody who may read the log needs to recognise a key. The link in `hash` is over the payload as it is stored.

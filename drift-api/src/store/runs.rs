@@ -106,7 +106,7 @@ impl Store {
         // Before the head is held: what is not counted yet may take a while to read.
         let newest_reported = match self.service_of_run(workspace, run).await? {
             Some(service) => {
-                self.newest_of_all_names(workspace, &service, &judged.step, judged.token)
+                self.newest_under_all_names(workspace, &service, &judged.step, judged.token)
                     .await?
             }
             None => None,

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use drift_schema::action::{DriftAction, ServiceAction};
+use drift_schema::answer::DecidedByPeople;
 use drift_schema::event::{DriftUnmuted, Event};
 use drift_schema::run::{Counted, Seen};
 use drift_schema::{Day, Micros, ScraperVersion, Service, Step, StepHash, Workspace, answer};
@@ -106,25 +107,6 @@ impl Store {
         Ok(Ok(deciding.session.commit().await?))
     }
 
-    /// The newest scraper that reported a drift before `until`, under any of its names.
-    pub(super) async fn newest_of_all_names(
-        &self,
-        workspace: &Workspace,
-        service: &Service,
-        step: &Step,
-        until: i64,
-    ) -> Result<Option<ScraperVersion>> {
-        let mut session = self.db.snapshot().await?;
-        let drift = session.drift(workspace, service, step).await?;
-        session.commit().await?;
-        let mut newest = None;
-        for name in names(step, &drift.unwrap_or_default()) {
-            let reported = self.newest_reported(workspace, service, name, until);
-            newest = newest.into_iter().chain(reported.await?).reduce(newer);
-        }
-        Ok(newest)
-    }
-
     /// Takes out what nothing is to be done about, and gives what waits for an old name to the new one.
     pub(super) async fn as_people_decided(
         &self,
@@ -144,6 +126,29 @@ impl Store {
 /// Whether the work that its stage calls for may not be what is to be done.
 pub(super) fn is_decided_about(drift: &Drift) -> bool {
     drift.renamed_to.is_some() || drift.muted.is_some()
+}
+
+impl Store {
+    /// The newest scraper that reported a drift before `until`, under any of its names.
+    pub(super) async fn newest_under_all_names(
+        &self,
+        workspace: &Workspace,
+        service: &Service,
+        step: &Step,
+        until: i64,
+    ) -> Result<Option<ScraperVersion>> {
+        let mut session = self.db.snapshot().await?;
+        let drift = session.drift(workspace, service, step).await?;
+        drop(session);
+        let mut newest = None;
+        for name in names(step, &drift.unwrap_or_default()) {
+            let reported = self
+                .newest_reported(workspace, service, name, until)
+                .await?;
+            newest = newest.into_iter().chain(reported).reduce(newer);
+        }
+        Ok(newest)
+    }
 }
 
 impl Deciding<'_> {
@@ -235,8 +240,23 @@ impl Session {
         Ok(drift.is_muted(now, &reported))
     }
 
+    pub(super) async fn decided_by_people(
+        &mut self,
+        workspace: &Workspace,
+        service: &Service,
+        step: &Step,
+        drift: &Drift,
+        now: Micros,
+    ) -> Result<Option<DecidedByPeople>> {
+        let reported = match drift.muted {
+            Some(_) => self.reported(workspace, service, step, drift, now).await?,
+            None => Reported::default(),
+        };
+        Ok(drift.decided_by_people(now, &reported))
+    }
+
     /// Under all its names.
-    pub(super) async fn reported(
+    async fn reported(
         &mut self,
         workspace: &Workspace,
         service: &Service,

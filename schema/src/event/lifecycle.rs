@@ -136,4 +136,9 @@ events! {
         /// Id of the key that brought it.
         pub by: String,
     }
+
+    /// Evidence is no longer kept: it was old, or too much, and nothing pointed to it.
+    pub struct ArtifactsExpired {
+        pub artifacts: Vec<Digest>,
+    }
 }

@@ -22,7 +22,7 @@ const ISSUES: &str = "
     ORDER BY service, step LIMIT $2 OFFSET $3";
 const COUNT: &str = "
     SELECT COUNT(*) FROM drifts WHERE workspace = $1 AND issue IS NOT NULL AND stage IN ('open', 'closed', 'settling', 'fixed', 'muted', 'renamed')";
-/// Deliveries are forgotten after a week, and the next one of the repository brings its line back.
+/// They stand beside the deliveries, under names that none has.
 const CONTACTS: &str = "
     SELECT delivery, received_at FROM deliveries WHERE delivery LIKE 'heard %' OR delivery = $1";
 const CONTACT: &str = "

@@ -84,6 +84,12 @@ impl Store {
             by_hand: claim.by_hand,
         });
         deciding.append(event).await?;
+        if let Some(budget) = claim.budget {
+            deciding
+                .session
+                .note_budget(workspace, &claim.service, budget)
+                .await?;
+        }
         let until = deciding
             .extend(&claim.service, claim.run, claim.lease_seconds)
             .await?;

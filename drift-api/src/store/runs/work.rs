@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use drift_schema::run::{DriftWork, Seen, ServiceWork, Withheld, WithheldFor, Work};
-use drift_schema::{Micros, Service, Step, Workspace};
+use drift_schema::{Digest, Micros, Service, Step, Workspace};
 use uuid::Uuid;
 
 use crate::lifecycle::{Drift, ServiceState};
@@ -207,9 +207,24 @@ impl Session {
             seen.first = row.get::<Option<i64>>(2)?.map(Micros);
             seen.last = row.get::<Option<i64>>(3)?.map(Micros);
         }
-        let picture = self.row(PICTURE, params()).await?;
-        seen.screenshot_ref = picture.map(|row| row.word(0)).transpose()?;
+        seen.screenshot_ref = self.picture(workspace, service, step).await?;
         Ok(seen)
+    }
+
+    /// The latest picture that came with a report.
+    pub(in crate::store) async fn picture(
+        &mut self,
+        workspace: &Workspace,
+        service: &Service,
+        step: &Step,
+    ) -> Result<Option<Digest>> {
+        let params = [
+            workspace.as_str().into(),
+            service.as_str().into(),
+            step.as_str().into(),
+        ];
+        let picture = self.row(PICTURE, params).await?;
+        Ok(picture.map(|row| row.word(0)).transpose()?)
     }
 }
 
