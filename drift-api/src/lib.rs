@@ -14,6 +14,8 @@ mod keys;
 pub mod lifecycle;
 mod pages;
 mod readiness;
+mod retention;
+pub mod session;
 pub mod startup;
 pub mod store;
 pub mod telemetry;

@@ -26,12 +26,14 @@ use crate::config::Settings;
 use crate::connection::{Connection, Entrance, KEEP_ALIVE};
 use crate::contacts::Contacts;
 use crate::first_start;
+use crate::http::sign_in::SignIn;
 use crate::http::{self, State};
 use crate::ingest::Ingest;
 use crate::keys::Keyring;
 use crate::pages::Feeds;
 use crate::readiness::Readiness;
-use crate::store::{Store, StoreError};
+use crate::retention;
+use crate::store::{Retention, Store, StoreError};
 use crate::telemetry::{Telemetry, causes, request};
 
 const FACTS_EVERY: Duration = Duration::from_secs(30);
@@ -77,6 +79,10 @@ impl Application {
             signing_key: settings.artifacts.signing_key.clone(),
             signer: OnceCell::new(),
             webhook_secret: settings.webhook_secret.clone(),
+            sign_in: SignIn::new(
+                settings.sign_in.clone(),
+                settings.credentials_file().is_some(),
+            )?,
             public_url: settings.public_url_at(address)?,
             contacts: Contacts::default(),
             feeds: Feeds::default(),
@@ -137,7 +143,12 @@ impl Application {
         let outcome = match started {
             Ok(()) => {
                 tasks.spawn(state.keyring.clone().keep_fresh(stop.clone()));
-                tasks.spawn(retain_daily(store.clone(), settings.clone(), stop.clone()));
+                tasks.spawn(retain_daily(
+                    store.clone(),
+                    state.clone(),
+                    settings.retention,
+                    stop.clone(),
+                ));
                 tasks.spawn(count_facts_now_and_then(store.clone(), stop.clone()));
                 tokio::select! {
                     done = &mut serving => done.context("the server ended by itself"),
@@ -293,7 +304,7 @@ async fn count_facts_now_and_then(store: Store, stop: CancellationToken) {
 
 /// Applies the retention a while after the start and then daily. Several processes may do so at once: what one has
 /// erased the other does not find.
-async fn retain_daily(store: Store, settings: Settings, stop: CancellationToken) {
+async fn retain_daily(store: Store, state: Data<State>, rules: Retention, stop: CancellationToken) {
     let mut wait = Duration::from_secs(60);
     loop {
         tokio::select! {
@@ -301,13 +312,13 @@ async fn retain_daily(store: Store, settings: Settings, stop: CancellationToken)
             () = tokio::time::sleep(wait) => {}
         }
         wait = DAY;
-        match store.retain(&settings.retention, Micros::now()).await {
+        match retention::apply(&store, &state.artifacts, &rules, Micros::now()).await {
             Ok(done) => {
                 for (workspace, erased) in done
                     .iter()
-                    .filter(|(_, erased)| erased.reports + erased.batches > 0)
+                    .filter(|(_, erased)| erased.reports + erased.batches + erased.artifacts > 0)
                 {
-                    tracing::info!(%workspace, reports = erased.reports, batches = erased.batches, "forgot what was to be forgotten");
+                    tracing::info!(%workspace, reports = erased.reports, batches = erased.batches, artifacts = erased.artifacts, "forgot what was to be forgotten");
                 }
             }
             Err(error) => {

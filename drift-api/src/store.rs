@@ -9,6 +9,7 @@ mod bulk;
 mod deciding;
 mod drifts;
 mod erase;
+mod expiry;
 mod facts;
 mod keys;
 mod log;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use drift_client::scrapers::Scrapers;
 use drift_schema::run::{
-    Asked, Budget, Claim, Claimed, Observed, Run, ServiceWork, Task, WithheldFor, Work,
+    Asked, Budget, Claim, Claimed, DriftWork, Observed, Run, ServiceWork, Task, WithheldFor, Work,
 };
 use drift_schema::{Micros, Service};
 use futures_util::StreamExt as _;
@@ -192,8 +192,9 @@ pub fn is_due(work: &ServiceWork, scrapers: &Scrapers, now: Micros) -> bool {
     let Some(entry) = scrapers.get(&work.service) else {
         return only_tasks;
     };
-    // Somebody waits for a verification; it does not wait for the cool-down.
-    let urgent = work.drifts.iter().any(|drift| drift.task == Task::Verify);
+    // Somebody waits for a verification, or for what they asked for; neither waits for the cool-down.
+    let is_urgent = |drift: &DriftWork| drift.task == Task::Verify || drift.asked;
+    let urgent = work.drifts.iter().any(is_urgent);
     let since = work.budget.last.map(|last| now.0.saturating_sub(last.0));
     let cool = urgent
         || since.is_none_or(|since| {

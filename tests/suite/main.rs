@@ -38,4 +38,5 @@ mod telemetry;
 mod throwaway_postgres;
 mod tracker;
 mod transfer;
+mod triage;
 mod trouble;

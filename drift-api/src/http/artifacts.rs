@@ -45,6 +45,7 @@ pub(super) async fn put(
     let accepts = Accepts {
         media_types: &[],
         limit: MOST_BYTES,
+        gzip: true,
         deadline: state.body_deadline,
     };
     let bytes = accepts.read(&request, payload).await?;
@@ -69,7 +70,9 @@ pub(super) async fn put(
             + size
             > quota
     {
-        return Err(Code::QuotaExceeded.into());
+        return Err(Refusal::of(Code::QuotaExceeded)
+            .rule("raise DRIFT_ARTIFACTS_QUOTA, or keep less by DRIFT_RETAIN_ARTIFACT_DAYS and run `drift-api retain`")
+            .into());
     }
     // The bytes first: what the log says is there.
     let kept = state.artifacts.keep(&key.workspace, &sha256, bytes);

@@ -135,7 +135,7 @@ pub(super) async fn raw(
     let (service, hash) = names(path.into_inner())?;
     let details = state
         .store
-        .drift_details(&viewer.workspace, &service, &hash);
+        .drift_details(&viewer.workspace, &service, &hash, Micros::now());
     let details = state.read(details).await?.ok_or(NONE)?;
     let json = serde_json::to_string_pretty(&details).map_err(|_| PageError::Internal)?;
     Ok(HttpResponse::Ok()
@@ -151,7 +151,9 @@ async fn look(
     path: (String, String),
 ) -> Result<DriftLook, PageError> {
     let (service, hash) = names(path)?;
-    let look = state.store.drift_look(&viewer.workspace, &service, &hash);
+    let look = state
+        .store
+        .drift_look(&viewer.workspace, &service, &hash, Micros::now());
     state.read(look).await?.ok_or(NONE)
 }
 

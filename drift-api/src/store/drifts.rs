@@ -1,7 +1,9 @@
 //! Drifts to be looked at: the steps that were reported, which only the batches know, together with those that
 //! something else happened to.
 
-use drift_schema::answer::{Drift as Answer, DriftDay, DriftDetails, DriftMoment, Drifts};
+use drift_schema::answer::{
+    DecidedByPeople, Drift as Answer, DriftDay, DriftDetails, DriftMoment, Drifts,
+};
 use drift_schema::{Micros, Service, Step, StepHash, Workspace};
 
 use super::session::{Row, Session};
@@ -74,6 +76,7 @@ impl Store {
         only: Option<&Service>,
         from: Option<DriftCursor>,
         limit: u16,
+        now: Micros,
     ) -> Result<Drifts> {
         let mut session = self.db.snapshot().await?;
         let from = match (from, only) {
@@ -94,8 +97,9 @@ impl Store {
         let mut drifts = Vec::with_capacity(steps.len());
         for (service, step) in steps {
             let drift = session.drift(workspace, &service, &step).await?;
-            let numbers = session.numbers(workspace, &service, &step).await?;
-            drifts.push(answer(service, step, &drift.unwrap_or_default(), &numbers)?);
+            let drift = drift.unwrap_or_default();
+            let answer = session.drift_answer(workspace, service, step, &drift, now);
+            drifts.push(answer.await?);
         }
         let next = drifts
             .last()
@@ -109,6 +113,7 @@ impl Store {
         workspace: &Workspace,
         service: &Service,
         hash: &StepHash,
+        now: Micros,
     ) -> Result<Option<DriftDetails>> {
         self.count_facts_if_few(workspace).await?;
         let mut session = self.db.snapshot().await?;
@@ -117,8 +122,9 @@ impl Store {
         };
         let drift = session.drift(workspace, service, &step).await?;
         let drift = drift.unwrap_or_default();
-        let numbers = session.numbers(workspace, service, &step).await?;
-        let seen = session.seen(workspace, service, &step).await?;
+        let seen = session
+            .seen_of_all_names(workspace, service, &step, &drift)
+            .await?;
         let params = [
             workspace.as_str().into(),
             service.as_str().into(),
@@ -133,7 +139,9 @@ impl Store {
             });
         }
         Ok(Some(DriftDetails {
-            drift: answer(service.clone(), step, &drift, &numbers)?,
+            drift: session
+                .drift_answer(workspace, service.clone(), step, &drift, now)
+                .await?,
             seen,
             days,
             proof: drift.proof,
@@ -219,6 +227,21 @@ impl Session {
         }
     }
 
+    pub(super) async fn drift_answer(
+        &mut self,
+        workspace: &Workspace,
+        service: Service,
+        step: Step,
+        drift: &Drift,
+        now: Micros,
+    ) -> Result<Answer> {
+        let numbers = self.numbers(workspace, &service, &step).await?;
+        let decided = self
+            .decided_by_people(workspace, &service, &step, drift, now)
+            .await?;
+        answer(service, step, drift, &numbers, decided)
+    }
+
     async fn numbers(
         &mut self,
         workspace: &Workspace,
@@ -235,7 +258,13 @@ impl Session {
     }
 }
 
-fn answer(service: Service, step: Step, drift: &Drift, numbers: &Row) -> Result<Answer> {
+fn answer(
+    service: Service,
+    step: Step,
+    drift: &Drift,
+    numbers: &Row,
+    decided: Option<DecidedByPeople>,
+) -> Result<Answer> {
     Ok(Answer {
         step_hash: step.hash(),
         service,
@@ -248,5 +277,6 @@ fn answer(service: Service, step: Step, drift: &Drift, numbers: &Row) -> Result<
         verdict: drift.judged.as_ref().map(|judged| judged.verdict),
         judged_at: drift.judged.as_ref().map(|judged| judged.at),
         known_issue: drift.known_issue(),
+        decided,
     })
 }

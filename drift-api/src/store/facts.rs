@@ -244,7 +244,7 @@ impl Session {
         })
     }
 
-    async fn newest_counted(
+    pub(super) async fn newest_counted(
         &mut self,
         workspace: &Workspace,
         service: &Service,

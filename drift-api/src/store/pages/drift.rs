@@ -1,5 +1,6 @@
 //! All about one drift.
 
+use drift_schema::answer::DecidedByPeople;
 use drift_schema::answer::LoggedEvent;
 use drift_schema::run::{Counted, Seen};
 use drift_schema::{Day, Micros, Service, Step, StepHash, Workspace};
@@ -53,6 +54,7 @@ pub struct DriftLook {
     pub service: Service,
     pub step: Step,
     pub drift: Drift,
+    pub decided: DecidedByPeople,
     pub of_service: ServiceState,
     pub seen: Seen,
     /// Reports of the whole workspace that are not in the facts of `seen` yet.
@@ -72,6 +74,7 @@ impl Store {
         workspace: &Workspace,
         service: &Service,
         hash: &StepHash,
+        now: Micros,
     ) -> Result<Option<DriftLook>> {
         self.count_facts_if_at_most(workspace, COUNTED_AT_ONCE)
             .await?;
@@ -81,6 +84,9 @@ impl Store {
         };
         let drift = session.drift(workspace, service, &step).await?;
         let drift = drift.unwrap_or_default();
+        let decided = session
+            .decided_by_people(workspace, service, &step, &drift, now)
+            .await?;
         let of_service = session.service_state(workspace, service.as_str()).await?;
         let params = || {
             [
@@ -124,6 +130,7 @@ impl Store {
             more_moments: drift.moments.len() - positions.len(),
             step,
             drift,
+            decided: decided.unwrap_or_default(),
             of_service,
             seen,
             not_counted: head - counted,
