@@ -160,7 +160,7 @@ impl Overview {
                 is_silent,
             },
             all_paused: look.all_paused,
-            fixed: look.stages.get("fixed").copied().unwrap_or(0),
+            fixed: look.fixed,
             more: look.more_concerns + i64::try_from(cut).unwrap_or(0),
             frame,
             only,

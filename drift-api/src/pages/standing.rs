@@ -67,7 +67,7 @@ pub(super) fn of(drift: &Drift, fresh: bool, paused: bool, now: Micros) -> Stand
         Stage::Unconfirmed if fresh => match verdict {
             Some(Verdict::Infra) => standing(
                 Turn::Machine,
-                "to be tried again",
+                "retrying",
                 "The last replay failed on our own side. It is tried again, a little later each time.",
             ),
             _ => standing(
@@ -99,7 +99,7 @@ pub(super) fn of(drift: &Drift, fresh: bool, paused: bool, now: Micros) -> Stand
             ),
             (Some(Verdict::Infra), _) => standing(
                 Turn::Nobody,
-                "to be tried again",
+                "failed",
                 "The last replay failed on our own side. Another report looks again.",
             ),
             _ => standing(

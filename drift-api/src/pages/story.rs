@@ -129,7 +129,13 @@ fn sentence(event: &Event) -> (&'static str, String) {
                 None => "The fix holds".to_owned(),
             },
         ),
-        Event::IssueRequested(it) => ("waiting", format!("Issue to be written: {}", task(it.task))),
+        Event::IssueRequested(it) => (
+            "waiting",
+            match it.task {
+                Task::Reopen => "The issue is to be reopened".to_owned(),
+                _ => "An issue is to be opened".to_owned(),
+            },
+        ),
         Event::IssueWritten(it) => {
             let number = it.issue.number;
             match it.task {
