@@ -16,6 +16,8 @@ use tokio::time::timeout;
 use crate::evidence::Masker;
 use crate::flow::{Flow, Locator, Step, Template, Verb};
 use crate::lines::Lines;
+use crate::session::Session;
+use crate::state::{Ledger, Made, Resource};
 use crate::tab::Tab;
 use crate::values::Values;
 pub use judge::{code, shown_url};
@@ -43,7 +45,9 @@ pub struct Engine<'a> {
     asked: Option<String>,
     /// The masked tree of the page on which the last good step ended.
     pub last_tree: Option<String>,
-    pub resources: Vec<crate::state::Resource>,
+    pub resources: Vec<Resource>,
+    /// Where they are written down for the clean-up; a clean-up makes nothing.
+    pub ledger: Option<Ledger>,
     /// Mails from before this are not the one we wait for. Unix time.
     pub mails_since: i64,
 }
@@ -74,6 +78,7 @@ impl<'a> Engine<'a> {
             asked: None,
             last_tree: None,
             resources: Vec::new(),
+            ledger: None,
             mails_since,
         }
     }
@@ -92,15 +97,53 @@ impl<'a> Engine<'a> {
             self.last_tree = self.tree().await;
             for creates in &step.creates {
                 if let Ok(id) = self.values.render(&creates.id) {
-                    self.lines.resource(&creates.kind, &id);
-                    self.resources.push(crate::state::Resource {
+                    self.resources.push(Resource {
                         kind: creates.kind.clone(),
-                        id,
+                        id: id.clone(),
                     });
+                    // Before it is said: who hears of it may end us.
+                    self.remember().await;
+                    self.lines.resource(&creates.kind, &id);
                 }
             }
         }
         Ok(())
+    }
+
+    /// A clean-up leaves alone what a run goes on with.
+    pub fn hold_ledger(&mut self) {
+        if let Some(ledger) = self.ledger.as_mut().filter(|ledger| ledger.exists())
+            && let Err(error) = ledger.take()
+        {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "a cleanup may disturb this run"
+            );
+        }
+    }
+
+    /// Writes down what there is to be removed one day, with the login and the values that it takes.
+    pub async fn remember(&mut self) {
+        const LOGIN_DEADLINE: Duration = Duration::from_secs(8);
+        if self.resources.is_empty() || self.ledger.is_none() {
+            return;
+        }
+        let session = timeout(LOGIN_DEADLINE, Session::take(&mut self.tab)).await;
+        let made = Made {
+            service: self.flow.service.clone(),
+            resources: self.resources.clone(),
+            values: self.values.all(),
+            session: session.ok().and_then(Result::ok).unwrap_or_default(),
+        };
+        let Some(ledger) = &mut self.ledger else {
+            return;
+        };
+        if let Err(error) = ledger.note(&made) {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "cleanup will not know what this run created"
+            );
+        }
     }
 
     /// The address of the page, as far as it still says one.

@@ -15,6 +15,9 @@ use crate::tab::{Blocked, Element, Point};
 
 const GIVE_UP_DEADLINE: Duration = Duration::from_secs(1);
 
+/// Characters that say what covers an element.
+const LONGEST_COVER: usize = 120;
+
 /// Of this many that look alike each is tried, to see whether only one can be used.
 const ALIKE: usize = 8;
 
@@ -241,7 +244,11 @@ impl Engine<'_> {
         Ok(match (usable.len(), blocked) {
             (1, _) => usable.pop().ok_or_else(String::new),
             (0, Some(Blocked::Covered(by))) => {
-                Err(format!("it is covered by {}", self.masker().hide(&by)))
+                // Hidden before it is cut: half a secret is not known as one.
+                let by = self.masker().hide(&by).into_owned();
+                let shown: String = by.chars().take(LONGEST_COVER).collect();
+                let more = if shown.len() < by.len() { " …" } else { "" };
+                Err(format!("it is covered by {shown}{more}"))
             }
             (0, Some(reason)) => Err(reason.to_string()),
             _ => Err(format!("there are {count} of it")),
