@@ -95,16 +95,17 @@ impl<'a> Engine<'a> {
                 return Err(Box::new(Stopped { index, stop, url }));
             }
             self.last_tree = self.tree().await;
-            for creates in &step.creates {
-                if let Ok(id) = self.values.render(&creates.id) {
-                    self.resources.push(Resource {
-                        kind: creates.kind.clone(),
-                        id: id.clone(),
-                    });
-                    // Before it is said: who hears of it may end us.
-                    self.remember().await;
-                    self.lines.resource(&creates.kind, &id);
-                }
+            let made = step.creates.iter().filter_map(|creates| {
+                let id = self.values.render(&creates.id).ok()?;
+                let kind = creates.kind.clone();
+                Some(Resource { kind, id })
+            });
+            let made: Vec<Resource> = made.collect();
+            self.resources.extend_from_slice(&made);
+            // After each step, since logins change; and before it is said, since who hears of it may end us.
+            self.remember().await;
+            for resource in made {
+                self.lines.resource(&resource.kind, &resource.id);
             }
         }
         Ok(())

@@ -38,6 +38,7 @@ impl Engine<'_> {
             Verb::Press(key) => {
                 self.asked = None;
                 let pressed = self.tab.press(key).await;
+                self.tab.watch.touched();
                 self.now(pressed).await
             }
             Verb::ExpectUrl(url) => self.until_url(url, step, ends).await,
@@ -60,7 +61,9 @@ impl Engine<'_> {
                 self.asked = None;
                 let watch = self.tab.watch.clone();
                 let used = self.handle(&action.verb, &element, point);
-                match in_time(&watch, ends, used).await {
+                let used = in_time(&watch, ends, used).await;
+                watch.touched();
+                match used {
                     Some(used) => used,
                     None => Err(self.out_of_time(step).await),
                 }
@@ -264,6 +267,7 @@ impl Engine<'_> {
             {
                 tracing::info!(%locator, "dismissed");
                 self.tab.click(point).await?;
+                self.tab.watch.touched();
             }
         }
         Ok(())

@@ -241,7 +241,7 @@ async fn what_a_run_created_is_known_though_the_run_is_killed() {
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     loop {
         let line = lines.next_line().await.expect("readable").expect("a line");
-        if line.contains("\"resource\"") {
+        if line.contains("\"create-key\"") {
             break;
         }
     }
