@@ -6,9 +6,12 @@ pub(crate) mod link;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::Utc;
 use drift_schema::{Digest, Workspace};
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -16,8 +19,13 @@ use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 
+use crate::store::Store;
+
 /// Bytes of one artifact.
 pub const MOST_BYTES: usize = 10 * 1024 * 1024;
+
+/// Rows that are looked up together.
+const SWEPT_AT_ONCE: usize = 500;
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 
@@ -160,6 +168,37 @@ impl Artifacts {
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(Unreachable(error)),
         }
+    }
+
+    /// Removes the bytes of a workspace that no row knows, but for the young. How many files or objects that were.
+    pub(crate) async fn sweep(
+        &self,
+        workspace: &Workspace,
+        store: &Store,
+        young: Duration,
+    ) -> anyhow::Result<u64> {
+        let folder = self.prefix.clone().join(workspace.as_str());
+        let mut pages = self.store.list(Some(&folder)).try_chunks(SWEPT_AT_ONCE);
+        let mut swept = 0;
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| Unreachable(error.1))?;
+            let old = page.into_iter().filter(|object| {
+                let age = (Utc::now() - object.last_modified).to_std();
+                age.is_ok_and(|age| age > young)
+            });
+            // What is not named by a hash is not ours.
+            let names = old.filter_map(|object| Digest::parse(object.location.filename()?).ok());
+            let names: Vec<Digest> = names.collect();
+            let known = store.known_artifacts(workspace, names.clone()).await?;
+            for name in names.iter().filter(|name| !known.contains(*name)) {
+                match self.store.delete(&self.path(workspace, name)).await {
+                    Ok(()) => swept += 1,
+                    Err(object_store::Error::NotFound { .. }) => {}
+                    Err(error) => return Err(Unreachable(error).into()),
+                }
+            }
+        }
+        Ok(swept)
     }
 
     /// A folder for each workspace and each first byte of the hash.

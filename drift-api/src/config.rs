@@ -1,5 +1,6 @@
 //! Configuration: read once, whole, from flags over environment over file, with every problem in one message.
 
+mod sign_in;
 mod sources;
 mod table;
 
@@ -17,6 +18,7 @@ use crate::artifacts::{self, Place};
 use crate::ingest::Limits;
 use crate::store::{DatabaseUrl, Retention};
 use crate::telemetry::{self, LogFormat, OtelSettings};
+pub use sign_in::SignIn;
 pub use sources::Sources;
 pub use table::{SETTINGS, Setting, example};
 
@@ -27,6 +29,7 @@ pub struct Settings {
     pub artifacts: artifacts::Settings,
     pub webhook_secret: Option<SecretString>,
     pub public_url: Option<Url>,
+    pub sign_in: SignIn,
     pub migrate: bool,
     pub workers: usize,
     pub rate_per_key: Option<NonZeroU32>,
@@ -123,6 +126,7 @@ impl Reader<'_> {
         let webhook_secret = self.optional("DRIFT_GITHUB_WEBHOOK_SECRET", |text| {
             Ok(SecretString::from(text))
         });
+        let sign_in = self.sign_in();
         let migrate = self.parse("DRIFT_MIGRATE", "is neither true nor false");
         let workers = self.with("DRIFT_WORKERS", |text| {
             // More than that actix refuses, with a panic.
@@ -139,6 +143,9 @@ impl Reader<'_> {
         let report_count = self.parse::<u64>("DRIFT_RETAIN_REPORT_COUNT", "is not a number");
         let batch_days = self.parse::<u32>("DRIFT_RETAIN_BATCH_DAYS", "is not a number of days");
         let batch_count = self.parse::<u64>("DRIFT_RETAIN_BATCH_COUNT", "is not a number");
+        let artifact_days =
+            self.parse::<u32>("DRIFT_RETAIN_ARTIFACT_DAYS", "is not a number of days");
+        let artifact_count = self.parse::<u64>("DRIFT_RETAIN_ARTIFACT_COUNT", "is not a number");
         let log_filter = self.with("DRIFT_LOG", |text| {
             telemetry::check_filter(text).map(|()| text.to_owned())
         });
@@ -160,6 +167,7 @@ impl Reader<'_> {
             },
             webhook_secret,
             public_url,
+            sign_in: sign_in?,
             migrate: migrate?,
             workers: workers?,
             rate_per_key: NonZeroU32::new(rate?),
@@ -175,6 +183,8 @@ impl Reader<'_> {
                 report_count: report_count.filter(|count| *count > 0),
                 batch_days: batch_days.filter(|days| *days > 0),
                 batch_count: batch_count.filter(|count| *count > 0),
+                artifact_days: artifact_days.filter(|days| *days > 0),
+                artifact_count: artifact_count.filter(|count| *count > 0),
             },
             telemetry: telemetry::Settings {
                 log_format: log_format?,

@@ -24,12 +24,16 @@ use tokio_util::task::TaskTracker;
 use crate::artifacts::Artifacts;
 use crate::config::Settings;
 use crate::connection::{Connection, Entrance, KEEP_ALIVE};
+use crate::contacts::Contacts;
 use crate::first_start;
+use crate::http::sign_in::SignIn;
 use crate::http::{self, State};
 use crate::ingest::Ingest;
 use crate::keys::Keyring;
+use crate::pages::Feeds;
 use crate::readiness::Readiness;
-use crate::store::{Store, StoreError};
+use crate::retention;
+use crate::store::{Retention, Store, StoreError};
 use crate::telemetry::{Telemetry, causes, request};
 
 const FACTS_EVERY: Duration = Duration::from_secs(30);
@@ -75,7 +79,14 @@ impl Application {
             signing_key: settings.artifacts.signing_key.clone(),
             signer: OnceCell::new(),
             webhook_secret: settings.webhook_secret.clone(),
+            sign_in: SignIn::new(
+                settings.sign_in.clone(),
+                settings.credentials_file().is_some(),
+            )?,
             public_url: settings.public_url_at(address)?,
+            contacts: Contacts::default(),
+            feeds: Feeds::default(),
+            tasks: tasks.clone(),
             keyring: Arc::new(Keyring::new(
                 store.clone(),
                 settings.rate_per_key,
@@ -132,7 +143,12 @@ impl Application {
         let outcome = match started {
             Ok(()) => {
                 tasks.spawn(state.keyring.clone().keep_fresh(stop.clone()));
-                tasks.spawn(retain_daily(store.clone(), settings.clone(), stop.clone()));
+                tasks.spawn(retain_daily(
+                    store.clone(),
+                    state.clone(),
+                    settings.retention,
+                    stop.clone(),
+                ));
                 tasks.spawn(count_facts_now_and_then(store.clone(), stop.clone()));
                 tokio::select! {
                     done = &mut serving => done.context("the server ended by itself"),
@@ -265,22 +281,30 @@ async fn prepare(
     state.keyring.refresh().await
 }
 
-/// Keeps what was reported counted, at a pace that ingest does not notice. Several processes may do so at once.
+/// Keeps what was reported counted, at a pace that ingest does not notice: of the time in which it is behind, it rests four
+/// fifths. Several processes may do so at once.
 async fn count_facts_now_and_then(store: Store, stop: CancellationToken) {
+    let mut wait = FACTS_EVERY;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(FACTS_EVERY) => {}
+            () = tokio::time::sleep(wait) => {}
         }
-        if let Err(error) = store.count_all_facts(FACTS_AT_ONCE).await {
-            tracing::debug!(error = %causes(&error), "could not count what was reported");
-        }
+        let begun = tokio::time::Instant::now();
+        wait = match store.count_all_facts(FACTS_AT_ONCE).await {
+            Ok(true) => FACTS_EVERY,
+            Ok(false) => FACTS_EVERY.min(begun.elapsed() * 4),
+            Err(error) => {
+                tracing::debug!(error = %causes(&error), "could not count what was reported");
+                FACTS_EVERY
+            }
+        };
     }
 }
 
 /// Applies the retention a while after the start and then daily. Several processes may do so at once: what one has
 /// erased the other does not find.
-async fn retain_daily(store: Store, settings: Settings, stop: CancellationToken) {
+async fn retain_daily(store: Store, state: Data<State>, rules: Retention, stop: CancellationToken) {
     let mut wait = Duration::from_secs(60);
     loop {
         tokio::select! {
@@ -288,13 +312,13 @@ async fn retain_daily(store: Store, settings: Settings, stop: CancellationToken)
             () = tokio::time::sleep(wait) => {}
         }
         wait = DAY;
-        match store.retain(&settings.retention, Micros::now()).await {
+        match retention::apply(&store, &state.artifacts, &rules, Micros::now()).await {
             Ok(done) => {
                 for (workspace, erased) in done
                     .iter()
-                    .filter(|(_, erased)| erased.reports + erased.batches > 0)
+                    .filter(|(_, erased)| erased.reports + erased.batches + erased.artifacts > 0)
                 {
-                    tracing::info!(%workspace, reports = erased.reports, batches = erased.batches, "forgot what was to be forgotten");
+                    tracing::info!(%workspace, reports = erased.reports, batches = erased.batches, artifacts = erased.artifacts, "forgot what was to be forgotten");
                 }
             }
             Err(error) => {

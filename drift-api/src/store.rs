@@ -1,17 +1,19 @@
 //! The event store: an append-only log with a hash chain, and the tables that are derived from it in the same
 //! transaction. One implementation serves both databases; `session` is the seam between them.
 //!
-//! Who writes: `reports` (ingest), `runs` (the runner), `triage` (people), `keys`, `erase`. Who reads: `queries`,
-//! `drifts`. Who checks: `verify`, `rebuild`.
+//! Who writes: `reports` (ingest), `runs` (the runner), `triage` (people), `keys`, `erase`. Who reads: `queries` and
+//! `drifts` for programs, `pages` for people. Who checks: `verify`, `rebuild`.
 
 mod artifacts;
 mod bulk;
 mod deciding;
 mod drifts;
 mod erase;
+mod expiry;
 mod facts;
 mod keys;
 mod log;
+mod pages;
 mod projection;
 mod queries;
 mod rebuild;
@@ -38,6 +40,7 @@ pub use deciding::Decided;
 pub use drifts::DriftCursor;
 pub use erase::{Erased, Retention};
 pub use keys::{KeyRow, NewKey};
+pub use pages::*;
 pub use queries::BatchCursor;
 pub use rebuild::Rebuilt;
 pub use reports::{Incoming, Outcome, Stored};
@@ -181,12 +184,14 @@ impl Store {
                         "the database is ahead of this program: a newer drift-api applied migration {version}; run that version or newer"
                     )));
                 }
-                Err(MigrateError::Execute(error)) => match StoreError::from(error) {
-                    StoreError::Statement(error) => {
-                        return Err(StoreError::Migration(error.into()));
+                Err(MigrateError::Execute(error)) if !is_taken(&error) => {
+                    match StoreError::from(error) {
+                        StoreError::Statement(error) => {
+                            return Err(StoreError::Migration(error.into()));
+                        }
+                        other => return Err(other),
                     }
-                    other => return Err(other),
-                },
+                }
                 Err(error) if self.db.is_sqlite() && tries < 5 => {
                     tries += 1;
                     tracing::debug!(%error, "another process may be migrating too");
@@ -246,4 +251,11 @@ impl Store {
     pub async fn close(&self) {
         self.db.close().await;
     }
+}
+
+/// Whether another process has entered the same migration meanwhile. On SQLite nothing but the table's key stands between them.
+fn is_taken(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }

@@ -43,8 +43,10 @@ pub struct Engine<'a> {
     host: Option<String>,
     /// The address that was asked for, until something is done on the page that it led to.
     asked: Option<String>,
-    /// The masked tree of the page on which the last good step ended.
+    /// The masked tree of the page that the last good step worked on.
     pub last_tree: Option<String>,
+    /// Before the last action of this step, if that may lead away: the address, and the tree.
+    before_leaving: Option<(String, Option<String>)>,
     pub resources: Vec<Resource>,
     /// Where they are written down for the clean-up; a clean-up makes nothing.
     pub ledger: Option<Ledger>,
@@ -77,6 +79,7 @@ impl<'a> Engine<'a> {
             host: None,
             asked: None,
             last_tree: None,
+            before_leaving: None,
             resources: Vec::new(),
             ledger: None,
             mails_since,
@@ -94,7 +97,7 @@ impl<'a> Engine<'a> {
             if let Err(stop) = self.step(step).await {
                 return Err(Box::new(Stopped { index, stop, url }));
             }
-            self.last_tree = self.tree().await;
+            self.last_tree = self.worked_on().await;
             let made = step.creates.iter().filter_map(|creates| {
                 let id = self.values.render(&creates.id).ok()?;
                 let kind = creates.kind.clone();
@@ -107,6 +110,10 @@ impl<'a> Engine<'a> {
             for resource in made {
                 self.lines.resource(&resource.kind, &resource.id);
             }
+        }
+        // Of the last step no other line could bring the tree.
+        if let (Some(step), Some(tree)) = (flow.steps.get(last), self.last_tree.clone()) {
+            self.lines.progress(&step.name, Some(tree));
         }
         Ok(())
     }
@@ -159,12 +166,16 @@ impl<'a> Engine<'a> {
     pub async fn step(&mut self, step: &Step) -> Result<(), Stop> {
         let ends = self.ends.min(Instant::now() + step.deadline);
         self.tab.watch.mark();
+        self.before_leaving = None;
         if let Some(at) = &step.at {
             self.until_url(at, step, ends).await?;
         }
         let before = self.seen_before(step, ends).await;
         for (number, action) in step.actions.iter().enumerate() {
             tracing::debug!(step = %step.name, action = action.verb.name(), "action");
+            if number + 1 == step.actions.len() && action.verb.may_leave() {
+                self.before_leaving = Some((self.address().await, self.tree().await));
+            }
             let next = step.actions[number + 1..]
                 .iter()
                 .find_map(|next| next.verb.locators());
@@ -213,6 +224,15 @@ impl<'a> Engine<'a> {
     /// The elements that the flow itself marks as secret.
     pub fn secret_elements(&self) -> Vec<Locator> {
         self.locators(&self.flow.mask)
+    }
+
+    /// What a later failure of the step that just ended is compared with. A form that was sent is gone by now, and with what
+    /// comes after it nobody would compare the form.
+    async fn worked_on(&mut self) -> Option<String> {
+        match self.before_leaving.take() {
+            Some((url, tree)) if bare(&url) != bare(&self.address().await) => tree,
+            _ => self.tree().await,
+        }
     }
 
     async fn tree(&mut self) -> Option<String> {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use drift_schema::Digest;
 use drift_schema::Micros;
 use drift_schema::run::{
-    Claim, Claimed, Done, Finish, Heartbeat, Judged, Judgement, Leased, Left, Observed, Passed,
-    Work,
+    Asked, Claim, Claimed, Done, Finish, Heartbeat, Judged, Judgement, Leased, Left, Observed,
+    Passed, Work,
 };
 use reqwest::{Method, StatusCode, header};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -141,6 +141,11 @@ impl Api {
 
     pub async fn observed(&self, observed: &Observed) -> Result<(), ApiError> {
         self.tell("/drift/issues/observed", observed).await
+    }
+
+    /// All that was to be asked about was.
+    pub async fn asked(&self, asked: &Asked) -> Result<(), ApiError> {
+        self.tell("/drift/issues/asked", asked).await
     }
 
     /// Stores evidence, by its content: sent twice, it is there once.

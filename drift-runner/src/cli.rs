@@ -294,7 +294,8 @@ fn check(work: &Work, scrapers: &Scrapers, json: bool) -> anyhow::Result<Done> {
         }
     }
     if !work.ask.is_empty() {
-        text += &format!("{} issues to be asked for\n", work.ask.len());
+        let s = if work.ask.len() == 1 { "" } else { "s" };
+        text += &format!("{} issue{s} to be asked for\n", work.ask.len());
     }
     print(if text.is_empty() {
         "Nothing to do.\n"

@@ -55,8 +55,11 @@ async fn backend(api: &Api) -> Check {
             "backend",
             Health::Well,
             format!(
-                "reached, and the key has the scope runner; {} services wait",
-                work.services.len()
+                "reached, and the key has the scope runner; {}",
+                match work.services.len() {
+                    1 => "1 service waits".to_owned(),
+                    number => format!("{number} services wait"),
+                }
             ),
         ),
         Err(ApiError::Refused { status: 401, .. }) => check(

@@ -4,7 +4,6 @@
 //! person types.
 
 pub mod api;
-pub mod changes;
 pub mod cli;
 pub mod config;
 pub mod daemon;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use drift_client::scrapers::Scrapers;
 use drift_schema::run::{
-    Budget, Claim, Claimed, IssueToAsk, Observed, Run, ServiceWork, Task, WithheldFor, Work,
+    Asked, Budget, Claim, Claimed, DriftWork, Observed, Run, ServiceWork, Task, WithheldFor, Work,
 };
 use drift_schema::{Micros, Service};
 use futures_util::StreamExt as _;
@@ -60,6 +60,8 @@ impl Wanted {
         if let Self::Only(only) = self {
             work.services.retain(|work| work.service == *only);
             work.ask.retain(|ask| ask.service == *only);
+            // It will not have been about all of them.
+            work.is_daily = false;
         }
         work
     }
@@ -71,7 +73,7 @@ impl Runner {
             Wanted::ByHand(services) => (services.clone(), true),
             Wanted::Reported | Wanted::Only(_) => {
                 let mut work = wanted.of(self.api.work().await?);
-                if self.ask(&work.ask).await? {
+                if self.ask(&work).await? {
                     // An issue was closed meanwhile, or is gone: that may be work.
                     work = wanted.of(self.api.work().await?);
                 }
@@ -88,25 +90,28 @@ impl Runner {
     }
 
     /// Asks the tracker how issues are. Webhooks get lost; what was missed is told to the backend now. Whether anything was.
-    async fn ask(&self, issues: &[IssueToAsk]) -> Result<bool, ApiError> {
-        let mut changed = false;
-        for (ask, seen) in self.tracker.changed(issues).await {
-            match seen {
-                Ok(issue) => {
-                    let (service, step_hash) = (ask.service.clone(), ask.step_hash.clone());
-                    self.api
-                        .observed(&Observed {
-                            service,
-                            step_hash,
-                            issue,
-                        })
-                        .await?;
-                    changed = true;
-                }
-                Err(trouble) => tracing::warn!(%trouble, "cannot ask how the issues are"),
-            }
+    async fn ask(&self, work: &Work) -> Result<bool, ApiError> {
+        let asked = self.tracker.changed(&work.ask, work.as_of).await;
+        for (ask, issue) in &asked.changed {
+            let (service, step_hash) = (ask.service.clone(), ask.step_hash.clone());
+            let issue = issue.clone();
+            self.api
+                .observed(&Observed {
+                    service,
+                    step_hash,
+                    issue,
+                })
+                .await?;
         }
-        Ok(changed)
+        match asked.trouble {
+            Some(trouble) => tracing::warn!(%trouble, "cannot ask how the issues are"),
+            None if work.is_daily => {
+                let as_of = work.as_of;
+                self.api.asked(&Asked { as_of }).await?;
+            }
+            None => {}
+        }
+        Ok(!asked.changed.is_empty())
     }
 
     /// Everything there is to do for one service, under one lease.
@@ -187,8 +192,9 @@ pub fn is_due(work: &ServiceWork, scrapers: &Scrapers, now: Micros) -> bool {
     let Some(entry) = scrapers.get(&work.service) else {
         return only_tasks;
     };
-    // Somebody waits for a verification; it does not wait for the cool-down.
-    let urgent = work.drifts.iter().any(|drift| drift.task == Task::Verify);
+    // Somebody waits for a verification, or for what they asked for; neither waits for the cool-down.
+    let is_urgent = |drift: &DriftWork| drift.task == Task::Verify || drift.asked;
+    let urgent = work.drifts.iter().any(is_urgent);
     let since = work.budget.last.map(|last| now.0.saturating_sub(last.0));
     let cool = urgent
         || since.is_none_or(|since| {

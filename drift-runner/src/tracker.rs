@@ -1,6 +1,7 @@
 //! Issues: what is to be said about a drift, and where it stands. The rules (one issue per drift, own block and labels only,
 //! news or silence, not too many at once) are written once, here, on top of a `Board`, which is GitHub or a folder.
 
+mod asking;
 mod board;
 mod folding;
 pub mod github;
@@ -8,11 +9,10 @@ pub mod local;
 mod story;
 pub mod text;
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use drift_schema::Service;
-use drift_schema::run::{Issue, IssueState, IssueToAsk, Observation};
+use drift_schema::run::{Issue, IssueState, Observation};
 use sha2::{Digest as _, Sha256};
 
 pub use board::{At, Board, Card, Draft, Edit, Look, Trouble};
@@ -252,65 +252,6 @@ impl Tracker {
         )
         .await?;
         Ok(self.did(Action::Settled, &card))
-    }
-
-    /// How issues are, where that is not what we know of them. Many at once cost one list.
-    pub async fn changed<'a>(
-        &self,
-        asked: &'a [IssueToAsk],
-    ) -> Vec<(&'a IssueToAsk, Result<Observation, Trouble>)> {
-        let listed = if asked.len() > 2 {
-            self.board.list(LABEL).await.unwrap_or_default()
-        } else {
-            Vec::new()
-        };
-        let as_known = |ask: &IssueToAsk| {
-            let card = listed
-                .iter()
-                .find(|card| card.number == ask.issue.number && card.url == ask.issue.url);
-            card.is_some_and(|card| card.state == ask.issue.state)
-        };
-        let mut changed = Vec::new();
-        // Folded drifts share an issue, which is looked at once.
-        let mut seen: HashMap<(u64, &str), Observation> = HashMap::new();
-        for ask in asked.iter().filter(|ask| !as_known(ask)) {
-            let key = (ask.issue.number, ask.issue.url.as_str());
-            let observation = match seen.get(&key) {
-                Some(known) => known.clone(),
-                None => match self.observe(&ask.issue).await {
-                    Ok(observation) => {
-                        seen.insert(key, observation.clone());
-                        observation
-                    }
-                    Err(trouble) => {
-                        // One line why is enough: the others would fail the same way.
-                        changed.push((ask, Err(trouble)));
-                        break;
-                    }
-                },
-            };
-            let same = matches!(
-                (&observation, ask.issue.state),
-                (Observation::Open, IssueState::Open) | (Observation::Closed, IssueState::Closed)
-            );
-            if !same {
-                changed.push((ask, Ok(observation)));
-            }
-        }
-        changed
-    }
-
-    /// How an issue is, as far as the tracker knows.
-    pub async fn observe(&self, issue: &Issue) -> Result<Observation, Trouble> {
-        Ok(match self.board.look(&issue.into()).await? {
-            Look::Here(card) if card.state == IssueState::Open => Observation::Open,
-            Look::Here(_) => Observation::Closed,
-            Look::Moved(card) => Observation::Moved {
-                number: card.number,
-                url: card.url,
-            },
-            Look::Gone => Observation::Gone,
-        })
     }
 
     /// Shows pictures that the board itself keeps. Whether this works never decides about an issue.

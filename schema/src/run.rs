@@ -24,8 +24,12 @@ messages! {
     pub struct Work {
         pub as_of: Micros,
         pub services: Vec<ServiceWork>,
-        /// Issues that somebody may close or reopen: the tracker is to be asked how they are, since webhooks get lost.
+        /// Issues that somebody may close or reopen: the tracker is to be asked how they are, since webhooks get lost. Where
+        /// webhooks do come, only beside other work, and once a day.
         pub ask: Vec<IssueToAsk>,
+        /// This is that once a day: to be told by `asked` when it was done.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        pub is_daily: bool,
     }
 
     pub struct ServiceWork {
@@ -43,6 +47,9 @@ messages! {
         pub task: Task,
         /// Reports of the batches that are not handled yet.
         pub reports: i64,
+        /// Somebody asked for it, and waits.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        pub asked: bool,
     }
 
     /// The scraper's runs of one service.
@@ -155,6 +162,9 @@ messages! {
         pub issue: Option<Issue>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub fixed_in: Option<ScraperVersion>,
+        /// When somebody said so, where that is not what a replay has found.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub fix_declared: Option<Micros>,
         /// The last run that passed this step.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub last_good: Option<Good>,
@@ -348,6 +358,13 @@ messages! {
         Done,
         /// Some are left for the next run.
         Partly,
+    }
+
+    /// All issues of an answer were asked about.
+    #[serde(deny_unknown_fields)]
+    pub struct Asked {
+        /// Of that answer.
+        pub as_of: Micros,
     }
 
     /// What the tracker says of an issue, by webhook or because it was asked.

@@ -1,13 +1,13 @@
 //! The real `agentkeys` with a home of its own, and scrapers that do what a story says.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tempfile::TempDir;
 use tokio::process::Command;
+
+use crate::workplace::Workplace;
 
 /// Keys of the stories. They must never be seen in anything that is printed or logged.
 pub const KEY: &str = "sk-proj-Q7mN2xV9bK4tR8wZ1cY6";
@@ -15,9 +15,7 @@ pub const OTHER_KEY: &str = "sk-proj-H3jF5pL0sD8gA2uE7iO4";
 
 /// A user's machine: a folder with `scrapers.toml`, and a home.
 pub struct Machine {
-    pub folder: TempDir,
-    settings: Vec<(String, String)>,
-    scrapers: String,
+    place: Workplace,
 }
 
 /// What a command left.
@@ -44,23 +42,18 @@ impl Ran {
 
 impl Default for Machine {
     fn default() -> Self {
-        Self::new()
+        let place = Workplace::default();
+        let folder = place.folder().display().to_string();
+        Self { place }
+            .with("HOME", &folder)
+            .with("AGENTKEYS_HOME", &format!("{folder}/home"))
     }
 }
 
 impl Machine {
-    pub fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        Self {
-            folder,
-            settings: Vec::new(),
-            scrapers: String::new(),
-        }
-    }
-
     /// With a scraper for `openai` that does this.
     pub fn scraping(actions: &[&str]) -> Self {
-        let mut machine = Self::new();
+        let mut machine = Self::default();
         machine.scraper("openai", "", actions);
         machine
     }
@@ -72,8 +65,7 @@ impl Machine {
     }
 
     pub fn set(&mut self, name: &str, value: &str) {
-        self.settings.retain(|(known, _)| known != name);
-        self.settings.push((name.to_owned(), value.to_owned()));
+        self.place.set(name, value);
     }
 
     /// Reports go to this backend.
@@ -83,19 +75,15 @@ impl Machine {
 
     /// Adds a scraper, or replaces the service's last one. `more` is further TOML of its table.
     pub fn scraper(&mut self, service: &str, more: &str, actions: &[&str]) {
-        let mut command = vec![program("fake-scraper").display().to_string()];
-        command.extend(actions.iter().map(|action| (*action).to_owned()));
-        let command = serde_json::to_string(&command).expect("JSON is TOML here");
-        let table = format!("[scrapers.{service}]\n");
-        if let Some(at) = self.scrapers.find(&table) {
-            self.scrapers.truncate(at);
-        }
-        let _ = writeln!(self.scrapers, "{table}command = {command}\n{more}");
-        std::fs::write(self.path("scrapers.toml"), &self.scrapers).expect("written");
+        self.place.scraper(service, &[], actions, more);
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.place.folder()
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.place.path(name)
     }
 
     /// A file that is still to be made, as the argument of an action.
@@ -108,18 +96,7 @@ impl Machine {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(program("agentkeys-under-test"));
-        command
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .env("HOME", self.folder.path())
-            .env("AGENTKEYS_HOME", self.home())
-            .envs(self.settings.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
-        command
+        self.place.command("agentkeys-under-test", arguments)
     }
 
     /// `provision openai --json`, started by `env` with this option.
@@ -131,7 +108,7 @@ impl Machine {
             .arg(option)
             .arg(inner.get_program())
             .args(inner.get_args())
-            .current_dir(self.folder.path())
+            .current_dir(self.folder())
             .env_clear()
             .envs(
                 inner
@@ -150,6 +127,23 @@ impl Machine {
     /// `provision openai --json`.
     pub async fn provision(&self) -> Ran {
         self.run(&["provision", "openai", "--json"]).await
+    }
+
+    /// `report` of the step `login` at openai, by hand.
+    pub async fn report(&self, kind: &str, more: &[&str]) -> Ran {
+        let digest = "0".repeat(64);
+        let report = [
+            "report",
+            "--service",
+            "openai",
+            "--step",
+            "login",
+            "--kind",
+            kind,
+            "--digest",
+            &digest,
+        ];
+        self.run(&[&report, more].concat()).await
     }
 
     /// The events of the audit with their outcome or code, as in `finished failed STORE_FAILED`.

@@ -60,6 +60,34 @@ impl Db {
         }
     }
 
+    /// How the database would go about a statement, without values for its parameters. On Postgres whatever is not forced to
+    /// read all of a table will not.
+    pub async fn plan(&mut self, sql: &str) -> Result<Vec<String>, sqlx::Error> {
+        match self {
+            Self::Postgres(connection) => {
+                let parameters = (1..).take_while(|n| sql.contains(&format!("${n}")));
+                let nothing: Vec<&str> = parameters.map(|_| "NULL").collect();
+                let values = match nothing.len() {
+                    0 => String::new(),
+                    _ => format!("({})", nothing.join(", ")),
+                };
+                let prepared = AssertSqlSafe(format!(
+                    "DEALLOCATE ALL; SET enable_seqscan = off; SET enable_bitmapscan = off;
+                    SET plan_cache_mode = force_generic_plan; PREPARE planned AS {sql}"
+                ));
+                sqlx::raw_sql(prepared).execute(&mut *connection).await?;
+                let explain = AssertSqlSafe(format!("EXPLAIN EXECUTE planned{values}"));
+                let rows = sqlx::raw_sql(explain).fetch_all(connection).await?;
+                rows.iter().map(|row| row.try_get(0)).collect()
+            }
+            Self::Sqlite(connection) => {
+                let sql = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+                let rows = sqlx::query(sql).fetch_all(connection).await?;
+                rows.iter().map(|row| row.try_get("detail")).collect()
+            }
+        }
+    }
+
     /// The first column of every row, as text; columns are cast in the statement.
     pub async fn texts(&mut self, sql: &str) -> Vec<String> {
         let sql = AssertSqlSafe(sql.to_owned());

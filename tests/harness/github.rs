@@ -86,6 +86,11 @@ impl State {
         issue.closed_at = Some(chrono::Utc::now().to_rfc3339());
     }
 
+    pub fn reopen(&mut self, number: u64) {
+        let issue = self.issue(number);
+        (issue.open, issue.closed_at) = (true, None);
+    }
+
     fn writes(&self) -> usize {
         self.requests
             .iter()

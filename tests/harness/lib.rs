@@ -8,6 +8,7 @@
 
 pub mod agentkeys;
 pub mod browser;
+pub mod browser_story;
 pub mod bucket;
 pub mod database;
 pub mod dovecot;
@@ -27,6 +28,7 @@ pub mod scraper;
 pub mod server;
 pub mod site;
 pub mod viewer;
+mod workplace;
 
 pub use agentkeys::Machine;
 pub use database::Db;

@@ -1,31 +1,27 @@
 //! Where a runner works: a folder with `scrapers.toml`, a backend to ask, a tracker to tell, and the real `drift-runner`.
 
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::agentkeys::{Ran, program, ran};
+use crate::agentkeys::{Ran, ran};
 use crate::github::{REPOSITORY, TOKEN};
+use crate::workplace::Workplace;
 
+#[derive(Default)]
 pub struct Outpost {
-    pub folder: TempDir,
-    settings: Vec<(String, String)>,
-    scrapers: Vec<(String, String)>,
+    place: Workplace,
 }
 
 impl Outpost {
     /// With the local tracker.
     pub fn at(backend: &str, key: &str) -> Self {
-        let mut outpost = Self {
-            folder: tempfile::tempdir().expect("a temporary folder"),
-            settings: Vec::new(),
-            scrapers: Vec::new(),
-        };
+        let mut outpost = Self::default();
         outpost.set("DRIFT_API_URL", backend);
         outpost.set("DRIFT_RUNNER_KEY", key);
         outpost.set("DRIFT_GITHUB_WRITES_PER_MINUTE", "0");
-        outpost.write();
+        outpost.place.write();
         outpost
     }
 
@@ -43,8 +39,7 @@ impl Outpost {
     }
 
     pub fn set(&mut self, name: &str, value: &str) {
-        self.settings.retain(|(known, _)| known != name);
-        self.settings.push((name.to_owned(), value.to_owned()));
+        self.place.set(name, value);
     }
 
     /// A scraper that does this, without a cool-down; each start of it is counted.
@@ -59,42 +54,26 @@ impl Outpost {
     /// `more` is further TOML of its table.
     pub fn scraper_with(&mut self, service: &str, more: &str, actions: &[&str]) {
         let counted = format!("echo {service} >> starts; exec \"$0\" \"$@\"");
-        let fake = program("fake-scraper").display().to_string();
-        let mut command = vec!["sh".to_owned(), "-c".to_owned(), counted, fake];
-        command.extend(actions.iter().map(|action| (*action).to_owned()));
-        let command = serde_json::to_string(&command).expect("JSON is TOML here");
-        self.scrapers.retain(|(known, _)| known != service);
-        let table = format!("[scrapers.{service}]\ncommand = {command}\n{more}\n");
-        self.scrapers.push((service.to_owned(), table));
-        self.write();
+        self.place
+            .scraper(service, &["sh", "-c", &counted], actions, more);
     }
 
-    fn write(&self) {
-        let tables: String = self
-            .scrapers
-            .iter()
-            .map(|(_, table)| table.as_str())
-            .collect();
-        std::fs::write(self.folder.path().join("scrapers.toml"), tables).expect("written");
+    pub fn folder(&self) -> &Path {
+        self.place.folder()
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.place.path(name)
     }
 
     /// How often the scraper of a service was started.
     pub fn starts(&self, service: &str) -> usize {
-        let starts = std::fs::read_to_string(self.folder.path().join("starts")).unwrap_or_default();
+        let starts = std::fs::read_to_string(self.path("starts")).unwrap_or_default();
         starts.lines().filter(|line| *line == service).count()
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(program("drift-runner-under-test"));
-        command
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .envs(self.settings.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
-        command
+        self.place.command("drift-runner-under-test", arguments)
     }
 
     pub async fn run(&self, arguments: &[&str]) -> Ran {

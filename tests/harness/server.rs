@@ -160,6 +160,24 @@ impl Server {
         Site::new(engine).await.start().await
     }
 
+    /// The same, with a key for each of these scopes.
+    pub async fn with_keys<const N: usize>(
+        engine: Engine,
+        scopes: [&str; N],
+    ) -> (Self, [String; N]) {
+        let server = Self::on(engine).await;
+        let mut keys = [const { String::new() }; N];
+        for (key, scope) in keys.iter_mut().zip(scopes) {
+            *key = server.create_key(scope).await;
+        }
+        (server, keys)
+    }
+
+    /// What a client is told to report with.
+    pub fn dsn(&self, key: &str) -> String {
+        format!("http://{key}@{}/", self.address)
+    }
+
     pub async fn ready(&self) {
         eventually("the server is ready", async || {
             let answer = self.client.get(self.url("/readyz")).send().await.ok()?;

@@ -1,8 +1,9 @@
 //! Pictures and trees: kept by what they are, shown to those who may see them, and never in the way of a run.
 
 use harness::bucket::Bucket;
+use harness::runner::{Runner, judged};
 use harness::server::Site;
-use harness::{Server, on_both};
+use harness::{Server, on_both, report};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -39,8 +40,7 @@ async fn link(server: &Server, key: &str, name: &str, body: Value) -> String {
 
 on_both! {
     async fn evidence_is_kept_once_and_shown_with_a_key_or_a_link(engine: Engine) {
-        let server = Server::on(engine).await;
-        let (runner, ingest, read) = (server.create_key("runner").await, server.create_key("ingest").await, server.create_key("read").await);
+        let (server, [runner, ingest, read]) = Server::with_keys(engine, ["runner", "ingest", "read"]).await;
         let name = kept(&server, &runner, PNG).await;
         assert_eq!(kept(&server, &ingest, PNG).await, name);
         let events = server.get(&read, "/drift/events?limit=1000").await;
@@ -95,6 +95,63 @@ on_both! {
         server.finish().await;
     }
 
+    async fn old_evidence_goes_and_what_an_issue_or_a_comparison_needs_stays(engine: Engine) {
+        let server = Server::on(engine).await;
+        let (ingest, key) = (server.create_key("ingest").await, server.create_key("runner").await);
+        let runner = Runner::at(&server).await;
+        let picture = kept(&server, &key, PNG).await;
+        let (good, bad) = (kept(&server, &key, b"- main: good").await, kept(&server, &key, b"- main: bad").await);
+        let stray = [kept(&server, &key, b"one").await, kept(&server, &key, b"two").await, kept(&server, &key, b"three").await];
+        server.report(&ingest, &report("openai", "signup-form")).await;
+        let held = runner.claim("openai").await;
+        assert!(runner.say(&held, "passed", json!({"step": "signup-form", "tree": good})).await.0.is_success());
+        let mut verdict = judged("signup-form", "confirmed");
+        (verdict["proof"]["screenshot"], verdict["proof"]["tree"]) = (json!(picture), json!(bad));
+        assert!(runner.say(&held, "judged", verdict).await.0.is_success());
+        runner.done(&held, "signup-form", "open").await;
+        runner.finish(&held).await;
+
+        let file = |name: &str| server.site.folder.path().join("drift-data/artifacts/default").join(&name[..2]).join(name);
+        // What is young may not be in the log yet, so the files are of this morning.
+        let this_morning = std::time::SystemTime::now() - std::time::Duration::from_secs(7_200);
+        let nobodys = file(&"ab".repeat(32));
+        std::fs::create_dir_all(nobodys.parent().unwrap()).unwrap();
+        std::fs::write(&nobodys, "of a server that died before it had noted it").unwrap();
+        let names = [&picture, &good, &bad, &stray[0], &stray[1], &stray[2]];
+        for path in names.iter().map(|name| file(name)).chain([nobodys.clone()]) {
+            std::fs::File::options().write(true).open(path).unwrap().set_modified(this_morning).unwrap();
+        }
+        let site = server.site.clone().with("DRIFT_RETAIN_ARTIFACT_COUNT", "1");
+        let forgotten = async || {
+            let done: Value = serde_json::from_str(&site.ok(&["retain", "--json"]).await).unwrap();
+            site.assert_clean().await;
+            done[0]["artifacts"].as_u64().unwrap()
+        };
+        let left = || names.map(|name| file(name).exists());
+        assert_eq!(forgotten().await, 2);
+        assert_eq!((left(), nobodys.exists()), ([true, true, true, false, false, true], false));
+        let show = async |name: &str| {
+            let request = server.client.get(server.url(&format!("/drift/artifacts/{name}"))).bearer_auth(&key);
+            request.send().await.unwrap().status()
+        };
+        assert_eq!((show(&stray[0]).await, show(&bad).await), (StatusCode::NOT_FOUND, StatusCode::OK));
+        assert_eq!(forgotten().await, 0);
+
+        // Once the issue is done with, its proof may go; the good page is what the next failure is compared with.
+        runner.observe("openai", &drift_schema::Step::parse("signup-form").unwrap().hash().to_string(), "closed").await;
+        let held = runner.claim("openai").await;
+        runner.judge(&held, "signup-form", "not_reproduced").await;
+        runner.done(&held, "signup-form", "settle").await;
+        runner.finish(&held).await;
+        assert_eq!(forgotten().await, 2);
+        assert_eq!(left(), [false, true, false, false, false, true]);
+
+        // What is brought again is there again.
+        assert_eq!(kept(&server, &key, b"one").await, stray[0]);
+        assert_eq!(show(&stray[0]).await, StatusCode::OK);
+        server.finish().await;
+    }
+
     async fn what_is_no_evidence_or_too_much_of_it_is_refused(engine: Engine) {
         let site = Site::new(engine).await.with("DRIFT_ARTIFACTS_QUOTA", "100");
         let server = site.start().await;
@@ -108,7 +165,8 @@ on_both! {
             (&[b'a'; 90], (413, "quota_exceeded")),
             (&vec![b'a'; 11 * 1024 * 1024], (413, "body_too_large")),
         ] {
-            let (status, code) = code(put(&server, &runner, bytes).await).await;
+            let answer = put(&server, &runner, bytes).await;
+            let (status, code) = code(answer).await;
             assert_eq!((status, code.as_str()), expected);
         }
         // What is there already costs nothing.

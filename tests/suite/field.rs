@@ -30,7 +30,7 @@ async fn machine(site: &RunningSite, dovecot: &Dovecot) -> Machine {
     ];
     let names = json!(granted.each_ref().map(|(name, _)| name));
     let base = format!("AGENTKEYS_{}_BASE_URL", service.to_uppercase());
-    let mut machine = Machine::new().with(&base, &site.base);
+    let mut machine = Machine::default().with(&base, &site.base);
     for (name, value) in &granted {
         machine.set(name, value);
     }
@@ -73,11 +73,7 @@ async fn a_key_that_the_page_shows_is_kept_only_if_it_opens_the_door() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_button_in_the_way_is_a_calm_answer_here_and_a_report_there() {
-    let server = Server::on(Engine::Sqlite).await;
-    let (ingest, read) = (
-        server.create_key("ingest").await,
-        server.create_key("read").await,
-    );
+    let (server, [ingest, read]) = Server::with_keys(Engine::Sqlite, ["ingest", "read"]).await;
     let dovecot = Dovecot::start().await;
     let site = site(OPENAI, &["tos"], &dovecot).await;
     let dsn = server.base.replace("://", &format!("://{ingest}@"));

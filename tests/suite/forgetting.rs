@@ -107,8 +107,7 @@ on_both! {
     }
 
     async fn a_service_that_is_erased_is_gone_with_its_counters(engine: Engine) {
-        let server = Server::on(engine).await;
-        let (key, read) = (server.create_key("ingest").await, server.create_key("read").await);
+        let (server, [key, read]) = Server::with_keys(engine, ["ingest", "read"]).await;
         let one = marked("openai", "signup-form");
         server.report(&key, &one).await;
         server.report(&key, &marked("openai", "login")).await;
@@ -262,8 +261,7 @@ on_both! {
 /// log.)
 #[tokio::test]
 async fn after_a_vacuum_the_bytes_of_an_erased_payload_are_nowhere_in_the_sqlite_file() {
-    let server = Server::on(harness::Engine::Sqlite).await;
-    let key = server.create_key("ingest").await;
+    let (server, [key]) = Server::with_keys(harness::Engine::Sqlite, ["ingest"]).await;
     for n in 0..400 {
         let one = if n % 3 == 0 {
             marked("openai", "signup-form")

@@ -184,8 +184,7 @@ async fn the_page_to_browse_the_api_needs_no_internet() {
 
 #[tokio::test]
 async fn answers_are_what_their_schemas_say() {
-    let server = Server::on(Engine::Sqlite).await;
-    let key = server.create_key("admin").await;
+    let (server, [key]) = Server::with_keys(Engine::Sqlite, ["admin"]).await;
     let one = report("openai", "signup-form");
     assert_conforms("report", &one);
     assert_conforms("accepted", &server.report(&key, &one).await);

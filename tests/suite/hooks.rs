@@ -10,7 +10,7 @@ const SECRET: &str = "it is a secret to everybody";
 const URL: &str = "https://github.example/owner/repo/issues/7";
 
 /// `openssl dgst -sha256 -hmac`, by another implementation than the server's.
-fn signature(body: &str) -> String {
+pub fn signature(body: &str) -> String {
     use sha2::{Digest as _, Sha256};
     let mut key = [0_u8; 64];
     key[..SECRET.len()].copy_from_slice(SECRET.as_bytes());

@@ -5,8 +5,7 @@ use serde_json::json;
 
 on_both! {
     async fn two_reports_of_one_step_are_one_batch_that_is_fresh(engine: Engine) {
-        let server = Server::on(engine).await;
-        let ingest = server.create_key("ingest").await;
+        let (server, [ingest]) = Server::with_keys(engine, ["ingest"]).await;
         let runner = server.create_key("runner").await;
 
         let first = server.report(&ingest, &report("openai", "signup-form")).await;
@@ -26,8 +25,7 @@ on_both! {
     }
 
     async fn the_same_report_again_is_counted_once(engine: Engine) {
-        let server = Server::on(engine).await;
-        let key = server.create_key("ingest").await;
+        let (server, [key]) = Server::with_keys(engine, ["ingest"]).await;
         let one = report("openai", "signup-form");
         let first = server.report(&key, &one).await;
         let again = server.report(&key, &one).await;

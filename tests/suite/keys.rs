@@ -129,8 +129,7 @@ on_both! {
     }
 
     async fn the_log_says_who_got_a_key_and_not_its_hash(engine: Engine) {
-        let server = Server::on(engine).await;
-        let key = server.create_key("read").await;
+        let (server, [key]) = Server::with_keys(engine, ["read"]).await;
         let events = server.get(&key, "/drift/events").await;
         let created = events["events"].as_array().unwrap().last().unwrap();
         assert_eq!((&created["type"], &created["data"]), (&json!("key-created"), &json!({
@@ -143,8 +142,7 @@ on_both! {
     }
 
     async fn the_list_says_when_a_key_was_last_used(engine: Engine) {
-        let server = Server::on(engine).await;
-        let (used, unused) = (server.create_key("read").await, server.create_key("read").await);
+        let (server, [used, unused]) = Server::with_keys(engine, ["read", "read"]).await;
         assert_eq!(listed(&server.site, &used).await["last_used_at"], json!(null));
         server.get(&used, "/drift/fresh").await;
         let first = eventually("the first use is noted", async || {

@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 
 /// A server's site after a short life: a few keys, six reports of two services.
 async fn a_log(engine: Engine) -> Site {
-    let server = Server::on(engine).await;
-    let key = server.create_key("ingest").await;
+    let (server, [key]) = Server::with_keys(engine, ["ingest"]).await;
     for (service, step) in [
         ("openai", "signup-form"),
         ("stripe", "login"),

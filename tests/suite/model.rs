@@ -256,6 +256,7 @@ async fn live(store: &Store, steps: &[Step]) -> Result<Model, TestCaseError> {
                     scopes: vec![Scope::Ingest],
                     hash: hash(),
                     rate: None,
+                    by: None,
                 };
                 let created = store.create_key(&workspace(), new, now).await;
                 prop_assert_eq!(created.is_ok(), !model.keys.contains_key(n));
@@ -351,7 +352,7 @@ fn whatever_happens_the_tables_are_the_models_and_follow_from_the_log() {
             let mut db = Db::open(&site).await;
             db.must("DELETE FROM batches; DELETE FROM keys").await;
             db.close().await;
-            store.rebuild().await.unwrap();
+            store.rebuild(Micros::now()).await.unwrap();
             agree(&store, &model).await?;
             store.close().await;
             Ok(())

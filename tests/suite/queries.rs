@@ -64,8 +64,7 @@ const DAY: i64 = 24 * HOUR;
 
 on_both! {
     async fn fresh_is_what_came_in_the_window_or_without_one_all_that_waits(engine: Engine) {
-        let server = Server::on(engine).await;
-        let key = server.create_key("runner").await;
+        let (server, [key]) = Server::with_keys(engine, ["runner"]).await;
         assert_eq!(server.get(&key, "/drift/fresh").await["services"], json!([]));
         reported(&server, &[
             ("zed", "login", 10),
@@ -94,8 +93,7 @@ on_both! {
     }
 
     async fn pages_of_batches_have_no_gaps_and_no_repeats_while_new_ones_arrive(engine: Engine) {
-        let server = Server::on(engine).await;
-        let key = server.create_key("admin").await;
+        let (server, [key]) = Server::with_keys(engine, ["admin"]).await;
         let steps: Vec<String> = (0..9).map(|number| format!("step-{number}")).collect();
         let mut past = Vec::new();
         for step in &steps {
@@ -142,8 +140,7 @@ on_both! {
     }
 
     async fn pages_of_the_log_follow_one_another_to_its_end(engine: Engine) {
-        let server = Server::on(engine).await;
-        let key = server.create_key("admin").await;
+        let (server, [key]) = Server::with_keys(engine, ["admin"]).await;
         for number in 0..7 {
             server.report(&key, &report("openai", &format!("step-{number}"))).await;
         }
@@ -169,8 +166,7 @@ on_both! {
     }
 
     async fn a_live_view_shows_an_event_at_once_and_resumes_where_it_was(engine: Engine) {
-        let server = Server::on(engine).await;
-        let key = server.create_key("admin").await;
+        let (server, [key]) = Server::with_keys(engine, ["admin"]).await;
         server.report(&key, &report("openai", "before")).await;
         let head = server.get(&key, "/drift/events").await["head"].as_i64().unwrap();
 
@@ -205,8 +201,7 @@ on_both! {
     }
 
     async fn what_is_known_has_a_tag_that_moves_only_with_the_answer(engine: Engine) {
-        let server = Server::on(engine).await;
-        let key = server.create_key("ingest").await;
+        let (server, [key]) = Server::with_keys(engine, ["ingest"]).await;
         let ask = async |tags: &[&str]| {
             let path = server.url("/drift/known?service=openai&step=login");
             let mut request = server.client.get(path).bearer_auth(&key);

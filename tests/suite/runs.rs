@@ -1,5 +1,8 @@
 //! From a report to an issue and back, as the API decides it. The runner is played by hand.
 
+mod asking;
+mod behind;
+
 use std::sync::Arc;
 
 use harness::runner::{Held, Runner, issue, judged};
@@ -54,8 +57,7 @@ async fn fresh(server: &Server, read: &str) -> Vec<String> {
 
 on_both! {
     async fn a_report_becomes_one_issue_and_further_reports_are_counted_there(engine: Engine) {
-        let server = Server::on(engine).await;
-        let (ingest, read) = (server.create_key("ingest").await, server.create_key("read").await);
+        let (server, [ingest, read]) = Server::with_keys(engine, ["ingest", "read"]).await;
         let runner = Runner::at(&server).await;
         assert!(runner.tasks().await.is_empty());
         assert_eq!(runner.withheld("openai").await, "nothing");
@@ -100,8 +102,7 @@ on_both! {
     }
 
     async fn a_service_is_with_one_runner_at_a_time_and_who_is_late_changes_nothing(engine: Engine) {
-        let server = Server::on(engine).await;
-        let ingest = server.create_key("ingest").await;
+        let (server, [ingest]) = Server::with_keys(engine, ["ingest"]).await;
         let mut first = Runner::at(&server).await;
         first.lease_seconds = 1;
         let second = Runner::at(&server).await;
@@ -141,8 +142,7 @@ on_both! {
     }
 
     async fn a_runner_that_shows_signs_of_life_keeps_its_work(engine: Engine) {
-        let server = Server::on(engine).await;
-        let ingest = server.create_key("ingest").await;
+        let (server, [ingest]) = Server::with_keys(engine, ["ingest"]).await;
         let mut runner = Runner::at(&server).await;
         runner.lease_seconds = 1;
         server.report(&ingest, &report("openai", "signup-form")).await;
@@ -159,8 +159,7 @@ on_both! {
     }
 
     async fn everything_that_a_runner_says_it_may_say_twice(engine: Engine) {
-        let server = Server::on(engine).await;
-        let ingest = server.create_key("ingest").await;
+        let (server, [ingest]) = Server::with_keys(engine, ["ingest"]).await;
         let runner = Runner::at(&server).await;
         server.report(&ingest, &report("openai", "signup-form")).await;
         let run = Uuid::new_v4();
@@ -171,6 +170,7 @@ on_both! {
         let mut head = 0;
         for (what, body) in [
             ("left", json!({"kind": "account", "id": "acct-1"})),
+            ("passed", json!({"step": "open", "tree": "ef".repeat(32)})),
             ("judged", judged("signup-form", "confirmed")),
             ("done", json!({"step": "signup-form", "task": "open", "issue": issue("open")})),
             ("finish", json!({"ending": "done", "log_tail": "all well", "steps": [{"step": "signup-form", "millis": 12}]})),
@@ -190,8 +190,7 @@ on_both! {
     }
 
     async fn what_a_crash_left_open_is_finished_by_the_next_run(engine: Engine) {
-        let server = Server::on(engine).await;
-        let ingest = server.create_key("ingest").await;
+        let (server, [ingest]) = Server::with_keys(engine, ["ingest"]).await;
         let mut runner = Runner::at(&server).await;
         runner.lease_seconds = 1;
         server.report(&ingest, &report("openai", "signup-form")).await;
@@ -212,8 +211,7 @@ on_both! {
     }
 
     async fn a_closed_issue_is_verified_once_and_older_scrapers_do_not_undo_the_fix(engine: Engine) {
-        let server = Server::on(engine).await;
-        let (ingest, read) = (server.create_key("ingest").await, server.create_key("read").await);
+        let (server, [ingest, read]) = Server::with_keys(engine, ["ingest", "read"]).await;
         let runner = Runner::at(&server).await;
         with_an_issue(&server, &runner, &ingest).await;
         assert_eq!(runner.work().await["ask"][0]["issue"], issue("open"));
@@ -254,8 +252,7 @@ on_both! {
     }
 
     async fn a_fix_that_does_not_hold_reopens_the_issue(engine: Engine) {
-        let server = Server::on(engine).await;
-        let ingest = server.create_key("ingest").await;
+        let (server, [ingest]) = Server::with_keys(engine, ["ingest"]).await;
         let runner = Runner::at(&server).await;
         with_an_issue(&server, &runner, &ingest).await;
         runner.observe("openai", HASH, "closed").await;
@@ -275,8 +272,7 @@ on_both! {
     }
 
     async fn a_run_that_says_nothing_about_the_page_handles_nothing(engine: Engine) {
-        let server = Server::on(engine).await;
-        let (ingest, read) = (server.create_key("ingest").await, server.create_key("read").await);
+        let (server, [ingest, read]) = Server::with_keys(engine, ["ingest", "read"]).await;
         let mut runner = Runner::at(&server).await;
         server.report(&ingest, &report("openai", "signup-form")).await;
         let held = runner.claim("openai").await;
@@ -319,8 +315,7 @@ on_both! {
     }
 
     async fn what_does_not_fit_the_run_is_refused(engine: Engine) {
-        let server = Server::on(engine).await;
-        let ingest = server.create_key("ingest").await;
+        let (server, [ingest]) = Server::with_keys(engine, ["ingest"]).await;
         let runner = Runner::at(&server).await;
         server.report(&ingest, &report("openai", "signup-form")).await;
         let held = runner.claim("openai").await;
@@ -350,8 +345,7 @@ on_both! {
     }
 
     async fn every_drift_is_listed_whether_it_was_only_reported_or_looked_at(engine: Engine) {
-        let server = Server::on(engine).await;
-        let (ingest, read) = (server.create_key("ingest").await, server.create_key("read").await);
+        let (server, [ingest, read]) = Server::with_keys(engine, ["ingest", "read"]).await;
         let runner = Runner::at(&server).await;
         with_an_issue(&server, &runner, &ingest).await;
         for (service, step) in [("openai", "login"), ("openrouter", "login"), ("openrouter", "otp"), ("a", "z")] {
@@ -393,8 +387,7 @@ on_both! {
     }
 
     async fn erasing_reports_takes_their_facts_along(engine: Engine) {
-        let server = Server::on(engine).await;
-        let (ingest, leaked) = (server.create_key("ingest").await, server.create_key("ingest").await);
+        let (server, [ingest, leaked]) = Server::with_keys(engine, ["ingest", "ingest"]).await;
         let runner = Runner::at(&server).await;
         server.report(&ingest, &of_version("1.4.2")).await;
         server.report(&leaked, &of_version("6.6.6")).await;

@@ -155,11 +155,7 @@ fn value(metrics: &str, series: &str) -> f64 {
 
 #[tokio::test]
 async fn the_metrics_count_what_happened() {
-    let server = Server::on(Engine::Sqlite).await;
-    let (key, read) = (
-        server.create_key("ingest").await,
-        server.create_key("read").await,
-    );
+    let (server, [key, read]) = Server::with_keys(Engine::Sqlite, ["ingest", "read"]).await;
     let one = report("openai", "login");
     let mut conflicting = one.clone();
     conflicting["scraper_version"] = json!("9.9.9");
@@ -221,8 +217,7 @@ async fn the_metrics_count_what_happened() {
 
 #[tokio::test]
 async fn reports_that_wait_for_the_database_show_as_depth_and_lag() {
-    let server = Server::on(Engine::Sqlite).await;
-    let key = server.create_key("ingest").await;
+    let (server, [key]) = Server::with_keys(Engine::Sqlite, ["ingest"]).await;
     server.report(&key, &report("openai", "login")).await;
     let mut other = Db::open(&server.site).await;
     other.must("BEGIN IMMEDIATE").await;

@@ -76,8 +76,7 @@ on_both! {
     }
 
     async fn a_table_that_is_gone_is_a_failure_without_details(engine: Engine) {
-        let server = Server::on(engine).await;
-        let key = server.create_key("ingest").await;
+        let (server, [key]) = Server::with_keys(engine, ["ingest"]).await;
         let mut db = Db::open(&server.site).await;
         db.must("ALTER TABLE batches RENAME TO elsewhere").await;
         let answer = server.send(&key, &report("openai", "signup-form")).await;

@@ -59,6 +59,47 @@ pub const SETTINGS: &[Setting] = &[
         secret: true,
     },
     setting(
+        "DRIFT_SESSION_LIFETIME",
+        "12h",
+        "How long somebody who signed in to the pages stays signed in.",
+    ),
+    setting(
+        "DRIFT_GITHUB_OAUTH_CLIENT_ID",
+        "",
+        "Of an OAuth app at GitHub whose callback is /sign-in/github/callback. Default: people sign in with keys only.",
+    ),
+    Setting {
+        name: "DRIFT_GITHUB_OAUTH_CLIENT_SECRET",
+        default: "",
+        help: "Of the same OAuth app.",
+        secret: true,
+    },
+    setting(
+        "DRIFT_GITHUB_OAUTH_ORGS",
+        "",
+        "Organisations whose members may sign in with GitHub, separated by commas.",
+    ),
+    setting(
+        "DRIFT_GITHUB_OAUTH_USERS",
+        "",
+        "Users who may sign in with GitHub, separated by commas.",
+    ),
+    setting(
+        "DRIFT_GITHUB_OAUTH_ADMINS",
+        "",
+        "Of these the users who may decide things and manage keys; the others only look. Default: all.",
+    ),
+    setting(
+        "DRIFT_GITHUB_URL",
+        "https://github.com",
+        "Where people sign in; another address for GitHub Enterprise.",
+    ),
+    setting(
+        "DRIFT_GITHUB_API_URL",
+        "https://api.github.com",
+        "Its API, as in https://github.example.com/api/v3.",
+    ),
+    setting(
         "DRIFT_MIGRATE",
         "true",
         "Bring the database up to date at start. With false, `drift-api migrate` must have been run.",
@@ -117,6 +158,16 @@ pub const SETTINGS: &[Setting] = &[
         "DRIFT_RETAIN_BATCH_COUNT",
         "0",
         "How many batches are kept per workspace, whole days at a time; 0 is all.",
+    ),
+    setting(
+        "DRIFT_RETAIN_ARTIFACT_DAYS",
+        "365",
+        "Days for which evidence is kept that no open issue and no comparison needs; 0 is for ever.",
+    ),
+    setting(
+        "DRIFT_RETAIN_ARTIFACT_COUNT",
+        "0",
+        "How many newest pieces of evidence are kept per workspace, beside those that are needed; 0 is all.",
     ),
     setting(
         "DRIFT_LOG",

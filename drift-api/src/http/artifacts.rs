@@ -29,8 +29,6 @@ const LONGEST_LINK_SECONDS: u32 = 366 * 86_400;
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
         (status = 200, description = "Kept, now or before", body = StoredArtifact),
-        (status = 401, description = "`missing_key`, `invalid_key`", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "`insufficient_scope`", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "`body_too_large`, `quota_exceeded`", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported_artifact`, `unsupported_encoding`", body = Problem, content_type = "application/problem+json"),
     ),
@@ -47,6 +45,7 @@ pub(super) async fn put(
     let accepts = Accepts {
         media_types: &[],
         limit: MOST_BYTES,
+        gzip: true,
         deadline: state.body_deadline,
     };
     let bytes = accepts.read(&request, payload).await?;
@@ -71,7 +70,9 @@ pub(super) async fn put(
             + size
             > quota
     {
-        return Err(Code::QuotaExceeded.into());
+        return Err(Refusal::of(Code::QuotaExceeded)
+            .rule("raise DRIFT_ARTIFACTS_QUOTA, or keep less by DRIFT_RETAIN_ARTIFACT_DAYS and run `drift-api retain`")
+            .into());
     }
     // The bytes first: what the log says is there.
     let kept = state.artifacts.keep(&key.workspace, &sha256, bytes);
@@ -160,8 +161,6 @@ pub(super) struct Asked {
     post, path = "/drift/artifacts/{sha256}/link", tag = "runner", request_body = Asked, params(("sha256" = Digest, Path)),
     responses(
         (status = 200, description = "The link", body = ArtifactLink),
-        (status = 401, description = "`missing_key`, `invalid_key`", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "`insufficient_scope`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`not_found`", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_body`", body = Problem, content_type = "application/problem+json"),
     ),
@@ -197,7 +196,7 @@ pub(super) async fn link(
 
 impl State {
     /// An artifact that the log knows, with its media type.
-    pub(super) async fn find_artifact(
+    pub(crate) async fn find_artifact(
         &self,
         workspace: &Workspace,
         name: &Digest,

@@ -13,7 +13,7 @@ use crate::keys::{Key, Token};
 
 impl State {
     /// The key of a request, if it has one of the scopes (or `admin`).
-    pub(super) async fn authorise(
+    pub(crate) async fn authorise(
         &self,
         request: &HttpRequest,
         any_of: &[Scope],

@@ -13,15 +13,18 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::{artifacts, batches, drifts, events, fresh, health, hooks, known, reports, runs};
+use super::{
+    actions, artifacts, batches, drifts, events, fresh, health, hooks, known, reports, runs,
+};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Drift tracker", description = "Reports of pages that changed shape under a scraper."),
     paths(
         reports::create, reports::create_many, known::show, fresh::list, batches::list, drifts::list, drifts::show, events::list,
+        actions::on_drift, actions::on_service,
         artifacts::put, artifacts::show, artifacts::link, hooks::github,
-        runs::work, runs::claim, runs::heartbeat, runs::passed, runs::left, runs::judged, runs::done, runs::finish, runs::observed,
+        runs::work, runs::claim, runs::heartbeat, runs::passed, runs::left, runs::judged, runs::done, runs::finish, runs::observed, runs::asked,
         health::alive, health::ready, health::metrics
     ),
     modifiers(&Keys, &Refusals),
@@ -29,6 +32,7 @@ use super::{artifacts, batches, drifts, events, fresh, health, hooks, known, rep
         (name = "ingest", description = "What scrapers in the field send and ask"),
         (name = "runner", description = "What the runner asks"),
         (name = "read", description = "What maintainers look at"),
+        (name = "triage", description = "What maintainers decide"),
         (name = "operations", description = "What keeps the process running"),
     )
 )]
@@ -54,14 +58,19 @@ impl Modify for Refusals {
             ("500", "`internal`"),
             ("503", "`unavailable`; see Retry-After"),
         ];
+        let with_key = [
+            ("401", "`missing_key`, `invalid_key`"),
+            ("403", "`insufficient_scope`"),
+        ];
         let resources = api.paths.paths.iter_mut();
         for (_, item) in resources.filter(|(path, _)| path.starts_with("/drift/")) {
             for operation in [&mut item.get, &mut item.post, &mut item.put]
                 .into_iter()
                 .flatten()
             {
+                let with_key = operation.security.iter().flat_map(|_| with_key);
                 let responses = &mut operation.responses.responses;
-                for (status, codes) in for_all {
+                for (status, codes) in for_all.into_iter().chain(with_key) {
                     let described = responses.entry(status.to_owned());
                     described.or_insert_with(|| problem(codes).into());
                 }

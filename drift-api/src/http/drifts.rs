@@ -3,7 +3,7 @@
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, Path};
 use drift_schema::answer::{DriftDetails, Drifts};
-use drift_schema::{Code, Problem, Refusal, Scope, Service, StepHash};
+use drift_schema::{Code, Micros, Problem, Refusal, Scope, Service, StepHash};
 use serde::Deserialize;
 
 use super::error::ApiError;
@@ -30,8 +30,6 @@ pub(super) struct Asked {
     responses(
         (status = 200, description = "One page", body = Drifts),
         (status = 400, description = "`invalid_query`", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "`missing_key`, `invalid_key`", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "`insufficient_scope`", body = Problem, content_type = "application/problem+json"),
     ),
     security(("key" = ["read"])),
 )]
@@ -55,9 +53,13 @@ pub(super) async fn list(
             DriftCursor::parse(&text).ok_or(refusal)
         })
         .transpose()?;
-    let drifts = state
-        .store
-        .drifts(&key.workspace, service.as_ref(), cursor, limit);
+    let drifts = state.store.drifts(
+        &key.workspace,
+        service.as_ref(),
+        cursor,
+        limit,
+        Micros::now(),
+    );
     Ok(Json(state.read(drifts).await?))
 }
 
@@ -67,8 +69,6 @@ pub(super) async fn list(
     params(("service" = Service, Path), ("step_hash" = StepHash, Path)),
     responses(
         (status = 200, description = "All that is known about it", body = DriftDetails),
-        (status = 401, description = "`missing_key`, `invalid_key`", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "`insufficient_scope`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`not_found`", body = Problem, content_type = "application/problem+json"),
     ),
     security(("key" = ["read"])),
@@ -80,7 +80,10 @@ pub(super) async fn show(
 ) -> Result<Json<DriftDetails>, ApiError> {
     let key = state.authorise(&request, &[Scope::Read]).await?;
     let (service, hash) = path.into_inner();
-    let details = state.store.drift_details(&key.workspace, &service, &hash);
+    let now = Micros::now();
+    let details = state
+        .store
+        .drift_details(&key.workspace, &service, &hash, now);
     let details = state.read(details).await?.ok_or(Code::NotFound)?;
     Ok(Json(details))
 }

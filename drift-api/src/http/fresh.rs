@@ -25,8 +25,6 @@ pub(super) struct Asked {
     responses(
         (status = 200, description = "Possibly none", body = Fresh),
         (status = 400, description = "`invalid_query`", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "`missing_key`, `invalid_key`", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "`insufficient_scope`", body = Problem, content_type = "application/problem+json"),
     ),
     security(("key" = ["runner", "read"])),
 )]

@@ -19,9 +19,16 @@ const MOST_BYTES: usize = 2 * 1024 * 1024;
 /// The part of GitHub's payload that we look at.
 #[derive(Deserialize)]
 struct Delivery {
+    #[serde(default)]
     action: String,
+    repository: Option<Repository>,
     issue: Option<Issue>,
     changes: Option<Changes>,
+}
+
+#[derive(Deserialize)]
+struct Repository {
+    html_url: String,
 }
 
 #[derive(Deserialize)]
@@ -46,7 +53,7 @@ struct Changes {
         (status = 400, description = "`malformed_request`, `malformed_json`", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "`invalid_signature`", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "`body_too_large`", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "`unsupported_media_type`", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "`unsupported_media_type`, `unsupported_encoding`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn github(
@@ -66,6 +73,8 @@ pub(super) async fn github(
     let accepts = Accepts {
         media_types: &["application/json"],
         limit: MOST_BYTES,
+        // GitHub sends none, and nobody is to make us inflate what is not proved to be GitHub's.
+        gzip: false,
         deadline: state.body_deadline,
     };
     let body = accepts.read(&request, payload).await?;
@@ -76,10 +85,15 @@ pub(super) async fn github(
     let delivery_id = text(headers, "x-github-delivery")
         .filter(|id| !id.is_empty() && id.len() <= 100)
         .ok_or(Code::MalformedRequest)?;
+    let delivery: Delivery = serde_json::from_slice(&body).map_err(|_| Code::MalformedJson)?;
+    if let Some(repository) = &delivery.repository {
+        // Of whatever it tells: webhooks of this repository do come.
+        let heard = state.store.heard(&repository.html_url, Micros::now());
+        state.read(heard).await?;
+    }
     if text(headers, "x-github-event") != Some("issues") {
         return Ok(HttpResponse::NoContent().finish());
     }
-    let delivery: Delivery = serde_json::from_slice(&body).map_err(|_| Code::MalformedJson)?;
     let Some(issue) = delivery.issue else {
         return Ok(HttpResponse::NoContent().finish());
     };

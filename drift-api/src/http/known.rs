@@ -28,8 +28,6 @@ pub(super) struct Asked {
         (status = 200, description = "What is known", body = Known),
         (status = 304, description = "The same as the If-None-Match names"),
         (status = 400, description = "`invalid_query`", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "`missing_key`, `invalid_key`", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "`insufficient_scope`", body = Problem, content_type = "application/problem+json"),
     ),
     security(("key" = ["ingest", "read"])),
 )]

@@ -28,8 +28,6 @@ const REPORTS_LINES: usize = 1_000;
     responses(
         (status = 202, description = "Stored, or stored before", body = Accepted),
         (status = 400, description = "`malformed_json`, `malformed_encoding`", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "`missing_key`, `invalid_key`", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "`insufficient_scope`", body = Problem, content_type = "application/problem+json"),
         (status = 408, description = "`request_timeout`", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "`report_conflict`", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "`body_too_large`", body = Problem, content_type = "application/problem+json"),
@@ -59,6 +57,7 @@ async fn create_one(
     let accepts = Accepts {
         media_types: &["application/json"],
         limit: REPORT_BYTES,
+        gzip: true,
         deadline: state.body_deadline,
     };
     let body = accepts.read(request, payload).await?;
@@ -108,8 +107,6 @@ async fn create_one(
     responses(
         (status = 200, description = "Every line was looked at", body = AcceptedLines),
         (status = 400, description = "`malformed_encoding`", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "`missing_key`, `invalid_key`", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "`insufficient_scope`", body = Problem, content_type = "application/problem+json"),
         (status = 408, description = "`request_timeout`", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "`body_too_large`, `too_many_lines`", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported_media_type`, `unsupported_encoding`", body = Problem, content_type = "application/problem+json"),
@@ -142,6 +139,7 @@ async fn create_lines(
     let accepts = Accepts {
         media_types,
         limit: REPORTS_BYTES,
+        gzip: true,
         deadline: state.body_deadline,
     };
     let body = accepts.read(request, payload).await?;

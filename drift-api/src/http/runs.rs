@@ -4,8 +4,8 @@
 use actix_web::web::{Data, Json, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use drift_schema::run::{
-    Claim, Claimed, Done, Finish, Heartbeat, Judged, Judgement, Leased, Left, Observed, Passed,
-    Work,
+    Asked, Claim, Claimed, Done, Finish, Heartbeat, Judged, Judgement, Leased, Left, Observed,
+    Passed, Work,
 };
 use drift_schema::{Code, Micros, Problem, Refusal, Scope, Workspace};
 use serde::de::DeserializeOwned;
@@ -15,6 +15,7 @@ use super::error::ApiError;
 use super::{State, body};
 use crate::lifecycle::Impossible;
 use crate::store::Decided;
+use crate::telemetry::causes;
 
 /// What there is to do
 ///
@@ -23,8 +24,6 @@ use crate::store::Decided;
     get, path = "/drift/runs/work", tag = "runner",
     responses(
         (status = 200, description = "Possibly nothing", body = Work),
-        (status = 401, description = "`missing_key`, `invalid_key`", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "`insufficient_scope`", body = Problem, content_type = "application/problem+json"),
     ),
     security(("key" = ["runner", "read"])),
 )]
@@ -32,6 +31,9 @@ pub(super) async fn work(state: Data<State>, request: HttpRequest) -> Result<Jso
     let key = state
         .authorise(&request, &[Scope::Runner, Scope::Read])
         .await?;
+    if key.may(&[Scope::Runner]) {
+        state.hears_of_a_runner(&key.workspace).await;
+    }
     let work = state.store.work(&key.workspace, Micros::now());
     Ok(Json(state.read(work).await?))
 }
@@ -43,8 +45,6 @@ pub(super) async fn work(state: Data<State>, request: HttpRequest) -> Result<Jso
     post, path = "/drift/runs", tag = "runner", request_body = Claim,
     responses(
         (status = 200, description = "A run, or why there is none", body = Claimed),
-        (status = 401, description = "`missing_key`, `invalid_key`", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "`insufficient_scope`", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "`lease_lost`: this run is over", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_body`", body = Problem, content_type = "application/problem+json"),
     ),
@@ -67,8 +67,6 @@ macro_rules! about_a_run {
             post, path = $path, tag = "runner", request_body = $body, params(("run" = Uuid, Path)),
             responses(
                 (status = $status, description = "Done, now or before", body = $answer),
-                (status = 401, description = "`missing_key`, `invalid_key`", body = Problem, content_type = "application/problem+json"),
-                (status = 403, description = "`insufficient_scope`", body = Problem, content_type = "application/problem+json"),
                 (status = 409, description = "`lease_lost`, `run_conflict`", body = Problem, content_type = "application/problem+json"),
                 (status = 422, description = "`invalid_body`", body = Problem, content_type = "application/problem+json"),
             ),
@@ -113,8 +111,6 @@ about_a_run! {
     post, path = "/drift/issues/observed", tag = "runner", request_body = Observed,
     responses(
         (status = 204, description = "Noted, if it was news"),
-        (status = 401, description = "`missing_key`, `invalid_key`", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "`insufficient_scope`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`not_found`: no such drift", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "`invalid_body`", body = Problem, content_type = "application/problem+json"),
     ),
@@ -132,6 +128,44 @@ pub(super) async fn observed(
     } else {
         Err(Code::NotFound.into())
     }
+}
+
+impl State {
+    /// Notes that a runner is there. No request fails for it.
+    async fn hears_of_a_runner(&self, workspace: &Workspace) {
+        let now = Micros::now();
+        if !self.contacts.is_news(workspace, now) {
+            return;
+        }
+        let noting = self.store.hear_of_runner(workspace, now);
+        if let Ok(Err(error)) = tokio::time::timeout(self.store_deadline, noting).await {
+            tracing::debug!(error = %causes(&error), "could not note that a runner was here");
+        }
+    }
+}
+
+/// Say that the issues were asked about
+///
+/// Those whose webhooks come are then left alone for a day.
+#[utoipa::path(
+    post, path = "/drift/issues/asked", tag = "runner", request_body = Asked,
+    responses(
+        (status = 204, description = "Noted"),
+        (status = 401, description = "`missing_key`, `invalid_key`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`insufficient_scope`", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "`invalid_body`", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("key" = ["runner"])),
+)]
+pub(super) async fn asked(
+    state: Data<State>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
+    let (workspace, asked) = read::<Asked>(&state, &request, payload).await?;
+    let at = asked.as_of.min(Micros::now());
+    state.read(state.store.asked(&workspace, at)).await?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 trait IntoAnswer {
@@ -163,6 +197,7 @@ async fn read<T: DeserializeOwned>(
     payload: Payload,
 ) -> Result<(Workspace, T), ApiError> {
     let key = state.authorise(request, &[Scope::Runner]).await?;
+    state.hears_of_a_runner(&key.workspace).await;
     Ok((
         key.workspace.clone(),
         body::json(state, request, payload).await?,

@@ -1,20 +1,23 @@
-//! One drift: from the first verdict to the fix that holds.
+//! One drift: from the first verdict to the fix that holds. Here stands what it is and what it means to others;
+//! `deciding` says what may happen next, `applying` what an event makes of it, `triage` what people decide in between.
+
+mod applying;
+mod deciding;
+pub mod triage;
 
 use drift_schema::answer::KnownIssue;
-use drift_schema::event::{
-    DriftJudged, Event, FixVerified, IssueChange, IssueChanged, IssueRequested, IssueWritten,
-    StepPassed,
-};
-use drift_schema::run::{Good, Issue, IssueState, Observation, Proof, Task, Verdict};
+use drift_schema::run::{Good, Issue, Proof, Task, Verdict};
 use drift_schema::words::FailureCode;
-use drift_schema::{Micros, ScraperVersion, Service, Step};
+use drift_schema::{Micros, ScraperVersion, Step};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Impossible;
+pub use deciding::Judging;
+pub use triage::{Asked, Declared, Muted};
 
-/// How many moments a drift remembers.
-const MOMENTS: usize = 200;
+/// Labels of drifts that people decided about. A mute may be over, which only who looks closer can tell.
+pub const MUTED: &str = "muted";
+pub const RENAMED: &str = "renamed";
 
 /// A drift as the events about it left it. Reports are not among them: those are counted in batches.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +44,18 @@ pub struct Drift {
     /// When somebody last closed the issue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<Micros>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub muted: Option<Muted>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub declared: Option<Declared>,
+    /// The step's name today: what is reported of it is about that one, and nothing is done about this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renamed_to: Option<Step>,
+    /// Steps of which this is the name today.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub old_names: Vec<Step>,
     /// What happened, newest last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub moments: Vec<Moment>,
@@ -95,27 +110,18 @@ pub struct Moment {
     pub kind: String,
 }
 
-/// A verdict on its way into the log.
-pub struct Judging {
-    pub run: Uuid,
-    pub service: Service,
-    pub step: Step,
-    pub verdict: Verdict,
-    pub proof: Option<Proof>,
-    pub code: Option<FailureCode>,
-    pub scraper_version: Option<ScraperVersion>,
-    /// The newest scraper among the reports.
-    pub newest_reported: Option<ScraperVersion>,
-}
-
 impl Drift {
     /// What is to be done about it, given whether reports wait that nobody has looked at.
     pub fn task(&self, is_fresh: bool) -> Option<Task> {
+        let asked = self.asked.is_some();
         match self.stage {
+            _ if self.renamed_to.is_some() => None,
             Stage::Opening => Some(Task::Open),
             Stage::Reopening => Some(Task::Reopen),
             Stage::Closed => Some(Task::Verify),
+            Stage::Open if asked => Some(Task::Verify),
             Stage::Open => is_fresh.then_some(Task::Bump),
+            _ if asked => Some(Task::Replay),
             Stage::Settling if !is_fresh => Some(Task::Settle),
             Stage::Unconfirmed | Stage::Settling | Stage::Fixed => is_fresh.then_some(Task::Replay),
         }
@@ -127,6 +133,18 @@ impl Drift {
             Some(task @ (Task::Open | Task::Reopen)) => task,
             _ if matches!(self.stage, Stage::Open | Stage::Closed) => Task::Verify,
             _ => Task::Replay,
+        }
+    }
+
+    /// As it is looked for: the stage, unless people decided otherwise.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self {
+                renamed_to: Some(_),
+                ..
+            } => RENAMED,
+            Self { muted: Some(_), .. } => MUTED,
+            _ => self.stage.as_str(),
         }
     }
 
@@ -176,270 +194,10 @@ impl Drift {
             _ => true,
         }
     }
-
-    /// Takes a verdict, and says which task for the tracker follows from it.
-    pub fn judge(&self, judging: Judging) -> Result<(Vec<Event>, Option<Task>), Impossible> {
-        let Judging {
-            run,
-            service,
-            step,
-            verdict,
-            proof,
-            code,
-            scraper_version,
-            newest_reported,
-        } = judging;
-        if proof.is_some() != (verdict == Verdict::Confirmed) {
-            return Err(Impossible::ProofMismatch);
-        }
-        let proved_with = proof
-            .as_ref()
-            .and_then(|proof| proof.scraper_version.clone());
-        let newest_broken = [
-            self.newest_broken.clone(),
-            newest_reported.clone(),
-            proved_with,
-        ]
-        .into_iter()
-        .flatten()
-        .reduce(newer);
-        let mut events = vec![Event::DriftJudged(DriftJudged {
-            run,
-            service: service.clone(),
-            step: step.clone(),
-            verdict,
-            proof,
-            code,
-            scraper_version: scraper_version.clone(),
-            newest_reported,
-        })];
-        let next = match (verdict, self.stage) {
-            (Verdict::Confirmed, Stage::Unconfirmed) if self.issue.is_none() => Some(Task::Open),
-            (Verdict::Confirmed, Stage::Opening) => Some(Task::Open),
-            (Verdict::Confirmed, Stage::Open) => Some(Task::Bump),
-            (Verdict::Confirmed, _) => Some(Task::Reopen),
-            (Verdict::NotReproduced, Stage::Open | Stage::Closed) => {
-                events.push(Event::FixVerified(FixVerified {
-                    run,
-                    service: service.clone(),
-                    step: step.clone(),
-                    fixed_in: fixed_in(newest_broken, scraper_version),
-                }));
-                Some(Task::Settle)
-            }
-            (Verdict::NotReproduced | Verdict::Blocked | Verdict::Auth | Verdict::Infra, _) => None,
-        };
-        let asked = match self.stage {
-            Stage::Opening => Some(Task::Open),
-            Stage::Reopening => Some(Task::Reopen),
-            _ => None,
-        };
-        if let Some(task @ (Task::Open | Task::Reopen)) = next
-            && asked != Some(task)
-        {
-            events.push(Event::IssueRequested(IssueRequested {
-                run,
-                service,
-                step,
-                task,
-            }));
-        }
-        Ok((events, next))
-    }
-
-    /// Takes note that a task for the tracker is done.
-    pub fn written(
-        &self,
-        run: Uuid,
-        service: Service,
-        step: Step,
-        task: Task,
-        issue: Issue,
-    ) -> Result<Event, Impossible> {
-        let asked = match task {
-            Task::Open => self.stage == Stage::Opening,
-            Task::Reopen => self.stage == Stage::Reopening,
-            Task::Settle => self.stage == Stage::Settling,
-            Task::Bump => matches!(self.stage, Stage::Open | Stage::Closed),
-            Task::Replay | Task::Verify => false,
-        };
-        if !asked {
-            return Err(Impossible::NotAsked);
-        }
-        Ok(Event::IssueWritten(IssueWritten {
-            run,
-            service,
-            step,
-            task,
-            issue,
-        }))
-    }
-
-    /// Takes note of what the tracker says. What we know already is no event.
-    pub fn observe(&self, service: Service, step: Step, seen: Observation) -> Option<Event> {
-        let issue = self.issue.as_ref()?;
-        let change = match (seen, issue.state) {
-            (Observation::Open, IssueState::Closed) => IssueChange::Reopened,
-            (Observation::Closed, IssueState::Open) => IssueChange::Closed,
-            (Observation::Open | Observation::Closed, _) => return None,
-            (Observation::Gone, _) => IssueChange::Gone,
-            (Observation::Moved { number, url }, _) => {
-                if number == issue.number && url == issue.url {
-                    return None;
-                }
-                IssueChange::Moved { number, url }
-            }
-        };
-        Some(Event::IssueChanged(IssueChanged {
-            service,
-            step,
-            change,
-        }))
-    }
-
-    /// What an event about this drift makes of it.
-    pub fn apply(&mut self, position: i64, at: Micros, event: &Event) {
-        match event {
-            Event::StepPassed(StepPassed {
-                tree,
-                scraper_version,
-                ..
-            }) => {
-                // A page without a tree does not take the last picture of it away.
-                let before = self.last_good.take().and_then(|good| good.tree);
-                self.last_good = Some(Good {
-                    at,
-                    tree: tree.clone().or(before),
-                    scraper_version: scraper_version.clone(),
-                });
-                // Happens with every replay, and is no news.
-                return;
-            }
-            Event::DriftJudged(judged) => self.judged(at, judged),
-            Event::FixVerified(fix) => {
-                self.stage = Stage::Settling;
-                self.fixed_in.clone_from(&fix.fixed_in);
-                self.first_bad = None;
-            }
-            Event::IssueRequested(requested) => {
-                self.stage = match requested.task {
-                    Task::Reopen => Stage::Reopening,
-                    _ => Stage::Opening,
-                };
-            }
-            Event::IssueWritten(written) => {
-                self.issue = Some(written.issue.clone());
-                match written.task {
-                    Task::Open | Task::Reopen => {
-                        self.stage = Stage::Open;
-                        self.fixed_in = None;
-                    }
-                    Task::Settle => self.stage = Stage::Fixed,
-                    _ => {}
-                }
-                // It may have been closed under our hands.
-                if self.stage == Stage::Open && written.issue.state == IssueState::Closed {
-                    self.stage = Stage::Closed;
-                    self.closed_at = Some(at);
-                }
-            }
-            Event::IssueChanged(changed) => self.changed(at, &changed.change),
-            _ => {}
-        }
-        if self.moments.len() == MOMENTS {
-            // The beginning stays, and the latest.
-            self.moments.remove(MOMENTS / 4);
-        }
-        self.moments.push(Moment {
-            position,
-            at,
-            kind: event.kind().to_owned(),
-        });
-    }
-
-    fn judged(&mut self, at: Micros, judged: &DriftJudged) {
-        self.judged = Some(LastVerdict {
-            at,
-            run: judged.run,
-            verdict: judged.verdict,
-            code: judged.code.clone(),
-        });
-        if let Some(reported) = &judged.newest_reported {
-            self.is_broken_in(reported);
-        }
-        if let Some(proof) = &judged.proof {
-            if let Some(version) = &proof.scraper_version {
-                self.is_broken_in(version);
-            }
-            self.first_bad.get_or_insert(proof.at);
-            self.proof = Some(proof.clone());
-        }
-    }
-
-    fn is_broken_in(&mut self, version: &ScraperVersion) {
-        self.newest_broken = Some(match self.newest_broken.take() {
-            Some(known) => newer(known, version.clone()),
-            None => version.clone(),
-        });
-    }
-
-    fn changed(&mut self, at: Micros, change: &IssueChange) {
-        match change {
-            IssueChange::Closed | IssueChange::Reopened => {
-                let closed = *change == IssueChange::Closed;
-                if let Some(issue) = &mut self.issue {
-                    issue.state = if closed {
-                        IssueState::Closed
-                    } else {
-                        IssueState::Open
-                    };
-                }
-                self.stage = match (self.stage, closed) {
-                    (Stage::Open, true) => Stage::Closed,
-                    // Whoever reopens it says that it is not fixed; an issue that we reopen is on its way there.
-                    (Stage::Closed | Stage::Settling | Stage::Fixed, false) => Stage::Open,
-                    (stage, _) => stage,
-                };
-                if self.stage == Stage::Open {
-                    self.fixed_in = None;
-                }
-                if closed {
-                    self.closed_at = Some(at);
-                }
-            }
-            IssueChange::Gone => {
-                self.issue = None;
-                self.stage = match self.stage {
-                    // What is proved and has no issue any more gets a new one when it is reported again.
-                    Stage::Opening | Stage::Reopening => Stage::Opening,
-                    Stage::Settling | Stage::Fixed => Stage::Fixed,
-                    Stage::Unconfirmed | Stage::Open | Stage::Closed => Stage::Unconfirmed,
-                };
-            }
-            IssueChange::Moved { number, url } => {
-                if let Some(issue) = &mut self.issue {
-                    issue.number = *number;
-                    issue.url.clone_from(url);
-                }
-            }
-        }
-    }
 }
 
-/// Reports of older scrapers are no news after this: the version that passed, if it is known. It may have tripped before, when
-/// the page was another one, and is believed again when it trips once more. Else the first that is not known to trip.
-fn fixed_in(
-    newest_broken: Option<ScraperVersion>,
-    passed: Option<ScraperVersion>,
-) -> Option<ScraperVersion> {
-    match (newest_broken, passed) {
-        (_, Some(passed)) => Some(passed),
-        (Some(broken), None) => Some(broken.next_release()),
-        (None, None) => None,
-    }
-}
-
-fn newer(one: ScraperVersion, other: ScraperVersion) -> ScraperVersion {
+/// The newer of two.
+pub fn newer(one: ScraperVersion, other: ScraperVersion) -> ScraperVersion {
     if one.is_older_than(&other) {
         other
     } else {

@@ -1,6 +1,6 @@
 //! One run, for those who look back at it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use drift_schema::event::{Event, TaskClaimed};
 use drift_schema::run::{Leftover, StepTaken, Task, Verdict};
@@ -14,6 +14,9 @@ pub struct RunLog {
     pub status: Status,
     pub by_hand: bool,
     pub tasks: Vec<TaskClaimed>,
+    /// Steps that the replay has passed.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub passed: BTreeSet<Step>,
     pub verdicts: BTreeMap<Step, Verdict>,
     /// Tasks for the tracker that are done.
     pub written: BTreeMap<Step, Task>,
@@ -47,6 +50,9 @@ impl RunLog {
                 self.runner.clone_from(&claimed.runner);
                 self.tasks.clone_from(&claimed.tasks);
                 self.by_hand = claimed.by_hand;
+            }
+            Event::StepPassed(passed) => {
+                self.passed.insert(passed.step.clone());
             }
             Event::DriftJudged(judged) => {
                 self.verdicts.insert(judged.step.clone(), judged.verdict);

@@ -6,6 +6,8 @@ use drift_schema::{Digest, Event, Micros, Workspace};
 use super::{Result, Store};
 
 const ARTIFACT: &str = "SELECT media_type FROM artifacts WHERE workspace = $1 AND sha256 = $2";
+const YOUNG_ARTIFACT: &str =
+    "SELECT 1 FROM artifacts WHERE workspace = $1 AND sha256 = $2 AND stored_at > $3";
 const BYTES: &str =
     "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM artifacts WHERE workspace = $1";
 const NEW_SECRET: &str =
@@ -27,7 +29,7 @@ impl Store {
         Ok(bytes.unsigned_abs())
     }
 
-    /// Notes that an artifact is kept, unless it was before.
+    /// Notes that an artifact is kept, unless it was before. After a day it is noted again: what somebody just brought is not old.
     pub async fn note_artifact(
         &self,
         workspace: &Workspace,
@@ -36,8 +38,12 @@ impl Store {
     ) -> Result<()> {
         let mut session = self.db.write().await?;
         let mut head = session.lock_head(workspace).await?;
-        let params = [workspace.as_str().into(), stored.sha256.as_str().into()];
-        if session.row(ARTIFACT, params).await?.is_none() {
+        let params = [
+            workspace.as_str().into(),
+            stored.sha256.as_str().into(),
+            now.minus_seconds(86_400).0.into(),
+        ];
+        if session.row(YOUNG_ARTIFACT, params).await?.is_none() {
             session
                 .append(workspace, &mut head, Event::ArtifactStored(stored), now)
                 .await?;

@@ -44,6 +44,11 @@ impl Deciding<'_> {
         Ok(())
     }
 
+    /// When something other than a report happened last.
+    pub(super) fn lifecycle_at(&self) -> i64 {
+        self.head.lifecycle_at
+    }
+
     pub(super) async fn service(&mut self, service: &Service) -> Result<ServiceState> {
         self.session
             .service_state(self.workspace, service.as_str())

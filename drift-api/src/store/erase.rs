@@ -51,6 +51,10 @@ pub struct Retention {
     pub batch_days: Option<u32>,
     /// How many batches stay, per workspace: whole days go, oldest first, until no more than these are left. Today stays.
     pub batch_count: Option<u64>,
+    /// Days for which evidence stays that nothing points to.
+    pub artifact_days: Option<u32>,
+    /// How many newest pieces of evidence stay, per workspace, beside those that something points to.
+    pub artifact_count: Option<u64>,
 }
 
 /// What was forgotten in one workspace.
@@ -58,6 +62,13 @@ pub struct Retention {
 pub struct Erased {
     pub reports: u64,
     pub batches: u64,
+    /// Pieces of evidence.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub artifacts: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 const PAGE: i64 = 1_000;
@@ -78,6 +89,8 @@ const NEWEST_DAY_TOO_MANY: &str =
     "SELECT day FROM batches WHERE workspace = $1 ORDER BY day DESC LIMIT 1 OFFSET $2";
 const BATCHES_OF_SERVICE: &str =
     "SELECT COUNT(*) FROM batches WHERE workspace = $1 AND service = $2";
+/// What those days' reports said goes with their counters.
+const OLDER_FACTS: &str = "DELETE FROM facts WHERE workspace = $1 AND day < $2";
 const OLDER_BATCHES: &str = "SELECT COUNT(*) FROM batches WHERE workspace = $1 AND day < $2";
 
 impl Store {
@@ -231,8 +244,10 @@ impl Store {
                     .reports;
             }
             erased.batches = self.expire_batches(&workspace, rules, now).await?;
+            erased.artifacts = self.expire_artifacts(&workspace, rules, now).await?;
             done.push((workspace, erased));
         }
+        self.forget_deliveries(now).await?;
         Ok(done)
     }
 
@@ -283,6 +298,8 @@ impl Store {
                     now,
                 )
                 .await?;
+            let params = [workspace.as_str().into(), before.to_string().into()];
+            session.run(OLDER_FACTS, params).await?;
         }
         session.commit().await?;
         Ok(batches.unsigned_abs())

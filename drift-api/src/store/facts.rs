@@ -12,6 +12,7 @@ use drift_schema::{Day, Event, ScraperVersion, Service, Step, Workspace};
 use super::log::{NEXT_EVENTS, StoredRow};
 use super::session::Session;
 use super::{Result, Store};
+use crate::lifecycle::drift::newer;
 
 /// Events counted in one transaction: short enough for ingest to wait for it.
 const STEP: i64 = 1_000;
@@ -42,6 +43,12 @@ const NONE_LEFT: &str = "
 const COMMONEST: &str = "
     SELECT value, CAST(SUM(count) AS BIGINT) AS total FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND fact = $4
     GROUP BY value ORDER BY total DESC, value LIMIT $5";
+/// Reports of a step beyond what is counted. The name stands in the payload as it is; `_` in it stands for any letter here, so
+/// that a few too many may come.
+const NOT_COUNTED: &str = "
+    SELECT position, recorded_at, kind, version, report_id, payload, payload_hash, hash FROM events
+    WHERE workspace = $1 AND position > $2 AND position < $3 AND kind = 'report-received' AND payload LIKE $4
+    ORDER BY position LIMIT $5";
 const WORKSPACES: &str = "SELECT workspace FROM event_heads";
 
 /// Changes to the counts, folded.
@@ -72,30 +79,82 @@ impl Changes {
 impl Store {
     /// Counts what is not counted yet, if that is not much.
     pub(super) async fn count_facts_if_few(&self, workspace: &Workspace) -> Result<()> {
+        self.count_facts_if_at_most(workspace, FEW).await
+    }
+
+    pub(super) async fn count_facts_if_at_most(
+        &self,
+        workspace: &Workspace,
+        most: i64,
+    ) -> Result<()> {
         let row = self.db.row(CURSOR, [workspace.as_str().into()]).await?;
         let cursor: i64 = row.map(|row| row.get(0)).transpose()?.unwrap_or(0);
-        if self.head(workspace).await? - cursor <= FEW {
-            self.count_facts(workspace, FEW).await?;
+        if self.head(workspace).await? - cursor <= most {
+            self.count_facts(workspace, most).await?;
         }
         Ok(())
     }
 
-    /// Counts at most so many events of every workspace.
-    pub async fn count_all_facts(&self, most: i64) -> Result<()> {
+    /// Counts at most so many events of every workspace. Whether all is counted now.
+    pub async fn count_all_facts(&self, most: i64) -> Result<bool> {
+        let mut all = true;
         for row in self.db.rows(WORKSPACES, []).await? {
-            self.count_facts(&row.word(0)?, most).await?;
+            all &= self.count_facts(&row.word(0)?, most).await?;
         }
-        Ok(())
+        Ok(all)
     }
 
-    async fn count_facts(&self, workspace: &Workspace, most: i64) -> Result<()> {
+    /// The newest scraper that reported a drift before `until`. What is not counted yet is read from the log: a fix must not be
+    /// said to be in a version that has just been seen to trip.
+    pub(super) async fn newest_reported(
+        &self,
+        workspace: &Workspace,
+        service: &Service,
+        step: &Step,
+        until: i64,
+    ) -> Result<Option<ScraperVersion>> {
+        let mut session = self.db.snapshot().await?;
+        let mut newest = session.newest_counted(workspace, service, step).await?;
+        let row = session.row(CURSOR, [workspace.as_str().into()]).await?;
+        let mut reached: i64 = row.map(|row| row.get(0)).transpose()?.unwrap_or(0);
+        let pattern = format!("%\"step\":\"{step}\"%");
+        loop {
+            let params = [
+                workspace.as_str().into(),
+                reached.into(),
+                until.into(),
+                pattern.as_str().into(),
+                STEP.into(),
+            ];
+            let rows = session.rows(NOT_COUNTED, params).await?;
+            let Some(last) = rows.last() else {
+                return Ok(newest);
+            };
+            reached = last.get(0)?;
+            for row in &rows {
+                if let Some(Event::ReportReceived(report)) = StoredRow::read(row)?.decode()?.event
+                    && report.service == *service
+                    && report.step == *step
+                {
+                    newest = newest
+                        .into_iter()
+                        .chain([report.scraper_version])
+                        .reduce(newer);
+                }
+            }
+        }
+    }
+
+    async fn count_facts(&self, workspace: &Workspace, most: i64) -> Result<bool> {
         let mut counted = 0;
         while counted < most {
             let row = self.db.row(CURSOR, [workspace.as_str().into()]).await?;
             let from: i64 = row.map(|row| row.get(0)).transpose()?.unwrap_or(0);
             let params = [workspace.as_str().into(), from.into(), STEP.into()];
             let rows = self.db.rows(NEXT_EVENTS, params).await?;
-            let Some(last) = rows.last() else { break };
+            let Some(last) = rows.last() else {
+                return Ok(true);
+            };
             let to: i64 = last.get(0)?;
             let mut session = self.db.write().await?;
             session.run(NEW_CURSOR, [workspace.as_str().into()]).await?;
@@ -118,7 +177,7 @@ impl Store {
             session.commit().await?;
             counted += to - from;
         }
-        Ok(())
+        Ok(false)
     }
 }
 
@@ -185,8 +244,7 @@ impl Session {
         })
     }
 
-    /// The newest scraper that reported a drift.
-    pub(super) async fn newest_reported(
+    pub(super) async fn newest_counted(
         &mut self,
         workspace: &Workspace,
         service: &Service,
@@ -195,16 +253,10 @@ impl Session {
         let versions = self
             .values(workspace, service, step, VERSION, MOST_VERSIONS)
             .await?;
+        let versions = versions.iter();
         Ok(versions
-            .iter()
             .filter_map(|counted| ScraperVersion::parse(&counted.value).ok())
-            .reduce(|one, other| {
-                if one.is_older_than(&other) {
-                    other
-                } else {
-                    one
-                }
-            }))
+            .reduce(newer))
     }
 
     async fn values(

@@ -13,7 +13,8 @@ use super::{Result, StoreError};
 pub(super) struct Head {
     pub(super) position: i64,
     pub(super) hash: Link,
-    /// Position of the last event that was not a report.
+    /// Position of the last event that was not a report, or the mark of a rebuild since: as long as it stays, what is known of the
+    /// drifts does, too.
     pub(super) lifecycle_at: i64,
 }
 

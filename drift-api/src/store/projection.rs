@@ -28,7 +28,8 @@ const REVOKE_KEY: &str = "
     UPDATE keys SET revoked_at = $3 WHERE workspace = $1 AND key = $2 AND (revoked_at IS NULL OR revoked_at > $3)";
 const KEEP_ARTIFACT: &str = "
     INSERT INTO artifacts (workspace, sha256, media_type, size, stored_at) VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT (workspace, sha256) DO NOTHING";
+    ON CONFLICT (workspace, sha256) DO UPDATE SET stored_at = excluded.stored_at";
+const DROP_ARTIFACT: &str = "DELETE FROM artifacts WHERE workspace = $1 AND sha256 = $2";
 
 impl Session {
     pub(super) async fn project(
@@ -44,7 +45,7 @@ impl Session {
         match event {
             Event::ReportReceived(report) => {
                 let news = self
-                    .drift(workspace, &report.service, &report.step)
+                    .drift_of_todays_name(workspace, &report.service, &report.step)
                     .await?
                     .is_none_or(|drift| drift.concerns(&report.scraper_version));
                 let tally = Tally::one(recorded.position, recorded.at, report, news);
@@ -90,6 +91,7 @@ impl Session {
                 scopes,
                 hash,
                 rate,
+                by: _,
             }) => {
                 let scopes = scopes
                     .iter()
@@ -107,7 +109,7 @@ impl Session {
                 ];
                 self.run(ADD_KEY, params).await?;
             }
-            Event::KeyRevoked(KeyRevoked { key, at }) => {
+            Event::KeyRevoked(KeyRevoked { key, at, by: _ }) => {
                 self.run(REVOKE_KEY, [scope.into(), key.as_str().into(), at.0.into()])
                     .await?;
             }
@@ -121,6 +123,12 @@ impl Session {
                 ];
                 self.run(KEEP_ARTIFACT, params).await?;
             }
+            Event::ArtifactsExpired(expired) => {
+                for name in &expired.artifacts {
+                    self.run(DROP_ARTIFACT, [scope.into(), name.as_str().into()])
+                        .await?;
+                }
+            }
             Event::RunClaimed(_)
             | Event::RunExpired(_)
             | Event::RunFinished(_)
@@ -131,6 +139,14 @@ impl Session {
             | Event::IssueRequested(_)
             | Event::IssueWritten(_)
             | Event::IssueChanged(_)
+            | Event::ReplayAsked(_)
+            | Event::ReplayDropped(_)
+            | Event::DriftMuted(_)
+            | Event::DriftUnmuted(_)
+            | Event::FixDeclared(_)
+            | Event::FixWithdrawn(_)
+            | Event::StepRenamed(_)
+            | Event::StepRenameUndone(_)
             | Event::ReplaysPaused(_)
             | Event::ReplaysResumed(_) => {
                 self.project_lifecycle(workspace, recorded.position, recorded.at, event)

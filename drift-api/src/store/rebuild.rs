@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use drift_schema::Workspace;
+use drift_schema::{Micros, Workspace};
 
 use super::projection::Projector;
 use super::replay::Walk;
@@ -23,11 +23,14 @@ pub struct Rebuilt {
     pub mended_lifecycle: i64,
 }
 
+/// Below zero no event has a position, and no two rebuilds have the same.
+const MARK_HEAD: &str = "UPDATE event_heads SET lifecycle_at = $2 WHERE workspace = $1";
+
 /// Rows mended under one lock.
 const STEP: i64 = 2_000;
 
 impl Store {
-    pub async fn rebuild(&self) -> Result<Vec<Rebuilt>> {
+    pub async fn rebuild(&self, now: Micros) -> Result<Vec<Rebuilt>> {
         let (database, session, verified) = self.db.alone().derive_beside().await?;
         // Ends the snapshot; the shadows live as long as the connection.
         session.commit().await?;
@@ -63,6 +66,9 @@ impl Store {
             let mut session = database.write().await?;
             for (workspace, position) in &mut reached {
                 *position = session.catch_up(workspace, *position).await?;
+                // No event, so a server that runs beside us would go on with what it knows.
+                let params = [workspace.as_str().into(), (-now.0 - from).into()];
+                session.run(MARK_HEAD, params).await?;
             }
             session.mend_batches(from, from + STEP).await?;
             if from == 0 {

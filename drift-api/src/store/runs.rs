@@ -1,5 +1,6 @@
 //! Runs: what there is to do, who does it, and what became of it.
 
+mod asking;
 mod claim;
 mod issues;
 mod work;
@@ -51,9 +52,12 @@ impl Store {
         now: Micros,
     ) -> Decided<()> {
         let mut deciding = self.deciding(workspace, now).await?;
-        let Ok((service, ..)) = deciding.holds(run, passed.token).await? else {
+        let Ok((service, log)) = deciding.holds(run, passed.token).await? else {
             return Ok(Err(Impossible::LeaseLost));
         };
+        if log.passed.contains(&passed.step) {
+            return Ok(Ok(()));
+        }
         let event = StepPassed {
             run,
             service,
@@ -99,6 +103,14 @@ impl Store {
         judged: Judged,
         now: Micros,
     ) -> Decided<Judgement> {
+        // Before the head is held: what is not counted yet may take a while to read.
+        let newest_reported = match self.service_of_run(workspace, run).await? {
+            Some(service) => {
+                self.newest_under_all_names(workspace, &service, &judged.step, judged.token)
+                    .await?
+            }
+            None => None,
+        };
         let mut deciding = self.deciding(workspace, now).await?;
         let Ok((service, log)) = deciding.holds(run, judged.token).await? else {
             return Ok(Err(Impossible::LeaseLost));
@@ -108,6 +120,7 @@ impl Store {
             return Ok(Err(Impossible::NotClaimed));
         }
         let drift = deciding.drift(&service, &step).await?;
+        let is_left_alone = deciding.is_left_alone(&service, &step, &drift).await?;
         if let Some(before) = log.verdicts.get(&step) {
             if *before != judged.verdict {
                 return Ok(Err(Impossible::Contradiction));
@@ -118,13 +131,11 @@ impl Store {
                 _ => None,
             };
             // A task for the tracker, if there still is one.
-            let next = next.flatten().filter(|task| !task.is_replay());
+            let next = next
+                .flatten()
+                .filter(|task| !task.is_replay() && !is_left_alone);
             return Ok(Ok(Judgement { next }));
         }
-        let newest_reported = deciding
-            .session
-            .newest_reported(workspace, &service, &step)
-            .await?;
         let decided = drift.judge(Judging {
             run,
             service,
@@ -134,6 +145,7 @@ impl Store {
             code: judged.code,
             scraper_version: judged.scraper_version,
             newest_reported,
+            is_left_alone,
         });
         let (events, next) = match decided {
             Ok(decided) => decided,

@@ -50,6 +50,8 @@ impl Engine<'_> {
         let mut why = String::from("the page did not answer");
         let mut answered = None;
         let mut loading = true;
+        // A look that was made before the page came to rest proves nothing: it may have come in between.
+        let mut at_rest = false;
         loop {
             self.alive()?;
             let watch = self.tab.watch.clone();
@@ -59,6 +61,9 @@ impl Engine<'_> {
             }
             match looked {
                 Some(Ok(Ok(there))) => return Ok(Ok(there)),
+                Some(Ok(Err(reason))) if at_rest => {
+                    return Ok(Err(self.missing(true, false, reason)));
+                }
                 Some(Ok(Err(reason))) => why = reason,
                 // It navigates under our hands: the next look sees the next document.
                 Some(Err(Error::Refused { message, .. })) => {
@@ -77,8 +82,13 @@ impl Engine<'_> {
                 return Ok(Err(missing));
             }
             let rest = in_time(&watch, ends, self.at_rest(step.settle)).await;
+            let rested = std::mem::replace(&mut at_rest, matches!(rest, Some(Ok(Rest::Quiet))));
             match rest {
-                Some(Ok(Rest::Quiet)) => return Ok(Err(self.missing(true, false, why))),
+                // It would not even let itself be looked at.
+                Some(Ok(Rest::Quiet)) if rested => {
+                    return Ok(Err(self.missing(true, false, why)));
+                }
+                Some(Ok(Rest::Quiet)) => continue,
                 Some(Ok(rest)) => loading = matches!(rest, Rest::Loading),
                 None => {
                     self.alive()?;

@@ -6,9 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use drift_schema::Digest;
 use drift_schema::run::Task;
+use drift_schema::tree::Difference;
 
 use crate::api::{Api, ApiError};
-use crate::changes;
 use crate::tracker::{Picture, Story, Tracker};
 
 /// Of what this run has stored, so that it need not be fetched again.
@@ -105,7 +105,7 @@ impl<'a> Evidence<'a> {
         if let (Some(good), Some(bad)) = (good, &story.tree)
             && let Some(good) = self.text(good).await
         {
-            story.changes = changes::between(&good, bad);
+            story.changes = Some(Difference::of_trees(&good, bad, None));
         }
     }
 

@@ -1,9 +1,8 @@
 //! What there is to tell.
 
 use drift_schema::run::{ClaimedDrift, Proof};
+use drift_schema::tree::Difference;
 use drift_schema::{Digest, Micros, Service};
-
-use crate::changes::Changes;
 
 /// Everything that an issue tells about a drift.
 #[derive(Clone)]
@@ -16,7 +15,8 @@ pub struct Story<'a> {
     pub reported_picture: Option<Picture>,
     pub tree: Option<String>,
     pub tree_link: Option<String>,
-    pub changes: Option<Changes>,
+    /// Against the last good run.
+    pub changes: Option<Difference>,
     /// The scraper's command, for people.
     pub command: Option<&'a str>,
     /// An issue that is gone, in whose place this one comes.

@@ -128,20 +128,6 @@ events! {
         Moved { number: u64, url: String },
     }
 
-    /// Somebody switched replays off, of one service or of all.
-    pub struct ReplaysPaused {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub service: Option<Service>,
-        /// Id of the key.
-        pub by: String,
-    }
-
-    pub struct ReplaysResumed {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub service: Option<Service>,
-        pub by: String,
-    }
-
     /// Evidence is kept under this name.
     pub struct ArtifactStored {
         pub sha256: Digest,
@@ -149,5 +135,10 @@ events! {
         pub size: u64,
         /// Id of the key that brought it.
         pub by: String,
+    }
+
+    /// Evidence is no longer kept: it was old, or too much, and nothing pointed to it.
+    pub struct ArtifactsExpired {
+        pub artifacts: Vec<Digest>,
     }
 }

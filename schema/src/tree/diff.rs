@@ -3,6 +3,7 @@
 
 mod hunks;
 mod matching;
+mod reading;
 mod script;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::outline::Item;
 use super::signature::Signature;
 use super::volatile::VolatileMask;
 use super::{outline, snapshot};
@@ -108,18 +110,34 @@ impl Difference {
     ) -> Self {
         let (mut old, mut new) = (outline::parse(before.shape), outline::parse(after.shape));
         let left_out = mask.map_or(0, |mask| mask.take_out(&mut old) + mask.take_out(&mut new));
-        let agreement = Signature::of(&old).agreement(&Signature::of(&new));
-        let (mut one, mut other) = (matching::Tree::of(&old), matching::Tree::of(&new));
+        let texts = before.snapshot.zip(after.snapshot);
+        Self {
+            texts_changed: texts.map_or(0, |(before, after)| texts_changed(before, after)),
+            volatile_left_out: left_out,
+            ..Self::of(&old, &new, target)
+        }
+    }
+
+    /// Between two trees as they are stored: snapshots, or the outlines that scrapers of others tell.
+    pub fn of_trees(before: &str, after: &str, target: Option<&Target>) -> Self {
+        Self {
+            texts_changed: texts_changed(before, after),
+            ..Self::of(&reading::read(before), &reading::read(after), target)
+        }
+    }
+
+    fn of(old: &[Item], new: &[Item], target: Option<&Target>) -> Self {
+        let agreement = Signature::of(old).agreement(&Signature::of(new));
+        let (mut one, mut other) = (matching::Tree::of(old), matching::Tree::of(new));
         matching::pair(&mut one, &mut other);
         let steps = script::steps(&one, &other);
         let hunks = hunks::hunks(&one, &other, &steps, target);
-        let texts = before.snapshot.zip(after.snapshot);
         Self {
             edits: steps.into_iter().map(|step| step.edit).collect(),
             hunks,
             agreement,
-            texts_changed: texts.map_or(0, |(before, after)| texts_changed(before, after)),
-            volatile_left_out: left_out,
+            texts_changed: 0,
+            volatile_left_out: 0,
         }
     }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::text;
 
 /// Levels that are read back. Ours never nest that deeply; a shape from elsewhere might.
-const DEEPEST: usize = 300;
+pub(super) const DEEPEST: usize = 300;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Item {
@@ -100,7 +100,7 @@ impl Item {
 }
 
 /// Where a label that begins with `mark` ends.
-fn closing(text: &str, mark: char) -> Option<usize> {
+pub(super) fn closing(text: &str, mark: char) -> Option<usize> {
     let mut escaped = false;
     for (at, c) in text.char_indices().skip(1) {
         match c {

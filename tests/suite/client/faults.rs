@@ -8,7 +8,7 @@ use tokio::process::Command;
 
 #[tokio::test]
 async fn without_a_home_that_can_be_written_nothing_is_begun() {
-    let mut machine = Machine::new();
+    let mut machine = Machine::default();
     let began = machine.file("touch", "began");
     machine.scraper("openai", "", &[&began, "tripwire:timeout:login"]);
     // A folder in which nobody can make anything, root included.
@@ -27,7 +27,7 @@ async fn without_a_home_that_can_be_written_nothing_is_begun() {
 
 #[tokio::test]
 async fn on_a_full_disk_nothing_is_begun_and_no_half_line_is_left() {
-    let mut machine = Machine::new();
+    let mut machine = Machine::default();
     let began = machine.file("touch", "began");
     machine.scraper("openai", "", &[&began, "tripwire:timeout:login"]);
     machine.provision().await.ended(3);
@@ -63,7 +63,7 @@ fn limited(machine: &Machine, blocks: u32) -> Command {
     command
         .args(["-c", &script])
         .arg(program("agentkeys-under-test"))
-        .current_dir(machine.folder.path())
+        .current_dir(machine.folder())
         .env_clear()
         .stdin(Stdio::null());
     for (name, value) in template.as_std_mut().get_envs() {

@@ -141,7 +141,7 @@ async fn a_stored_key_that_cannot_be_checked_is_not_replaced() {
 #[tokio::test]
 async fn where_no_key_can_be_kept_none_is_made() {
     let success = format!("success:{KEY}");
-    let mut machine = Machine::new();
+    let mut machine = Machine::default();
     let began = machine.file("touch", "began");
     machine.scraper("openai", "", &[&began, &success]);
     std::fs::create_dir(machine.home()).unwrap();
@@ -156,7 +156,7 @@ async fn where_no_key_can_be_kept_none_is_made() {
 
 #[tokio::test]
 async fn what_is_wrong_with_the_configuration_is_told_with_its_place() {
-    let mut machine = Machine::new();
+    let mut machine = Machine::default();
     let none = machine.run(&["provision", "openai"]).await.ended(2);
     assert!(none.stderr.contains("scrapers.toml"), "{}", none.stderr);
 
@@ -210,7 +210,7 @@ async fn a_key_that_was_just_made_is_kept_though_somebody_says_stop() {
 
 #[tokio::test]
 async fn only_one_provisioning_runs_and_a_killed_one_lets_go() {
-    let mut machine = Machine::new();
+    let mut machine = Machine::default();
     let (began, child) = (
         machine.file("touch", "began"),
         machine.file("detach", "child"),

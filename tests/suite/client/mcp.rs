@@ -41,7 +41,7 @@ impl Session {
 
 #[tokio::test]
 async fn an_agent_sees_two_tools_and_what_they_answer() {
-    let session = Session::on(&Machine::new()).await;
+    let session = Session::on(&Machine::default()).await;
     let info = session.client.peer_info().unwrap();
     let info = serde_json::to_value(info).unwrap();
     assert_eq!(info["serverInfo"]["name"], "agentkeys");
@@ -120,7 +120,7 @@ async fn an_agent_gets_a_masked_key_a_tripwire_or_a_code() {
 #[tokio::test]
 async fn an_agent_that_leaves_or_ends_the_server_leaves_an_end_in_the_audit() {
     for politely in [true, false] {
-        let mut machine = Machine::new();
+        let mut machine = Machine::default();
         let (began, child) = (
             machine.file("touch", "began"),
             machine.file("detach", "child"),
@@ -157,13 +157,12 @@ async fn an_agent_that_leaves_or_ends_the_server_leaves_an_end_in_the_audit() {
 
 #[tokio::test]
 async fn an_agent_learns_what_is_known_to_be_broken() {
-    let server = Server::on(Engine::Sqlite).await;
-    let ingest = server.create_key("ingest").await;
+    let (server, [ingest]) = Server::with_keys(Engine::Sqlite, ["ingest"]).await;
     server
         .report(&ingest, &report("openai", "signup-form"))
         .await;
     let machine = Machine::scraping(&["evidence:selector-missing:signup-form"])
-        .with("DRIFT_DSN", &format!("http://{ingest}@{}/", server.address));
+        .with("DRIFT_DSN", &server.dsn(&ingest));
     machine.provision().await.ended(3);
     let session = Session::on(&machine).await;
 

@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 /// The code with which a scraper that does this ends.
 async fn code_of(actions: &[&str]) -> String {
-    let machine = Machine::new();
+    let machine = Machine::default();
     code_on(machine, "deadline = \"20s\"", actions).await
 }
 
@@ -77,7 +77,7 @@ async fn a_malformed_line_is_told_by_its_number_and_not_by_its_words() {
 
 #[tokio::test]
 async fn a_scraper_that_is_not_there_is_told_with_what_to_do() {
-    let machine = Machine::new();
+    let machine = Machine::default();
     let toml = "[scrapers.openai]\ncommand = [\"no-such-scraper\"]\n";
     std::fs::write(machine.path("scrapers.toml"), toml).unwrap();
     let ran = machine.run(&["provision", "openai"]).await.ended(1);
@@ -88,7 +88,7 @@ async fn a_scraper_that_is_not_there_is_told_with_what_to_do() {
 
 #[tokio::test]
 async fn progress_is_seen_while_the_scraper_runs() {
-    let machine = Machine::new();
+    let machine = Machine::default();
     let go_on = machine.file("await", "go-on");
     let mut machine = machine;
     machine.scraper(
@@ -144,7 +144,7 @@ async fn a_host_that_ignores_its_children_changes_no_ending() {
 #[tokio::test]
 async fn a_scraper_that_explains_at_length_is_quoted_in_short() {
     let details = "word ".repeat(100_000);
-    let mut machine = Machine::new();
+    let mut machine = Machine::default();
     std::fs::write(
         machine.path("novel"),
         format!("{{\"type\":\"error\",\"code\":\"captcha\",\"details\":\"{details}\"}}\n"),
@@ -159,7 +159,7 @@ async fn a_scraper_that_explains_at_length_is_quoted_in_short() {
 
 #[tokio::test]
 async fn a_scraper_sees_what_it_was_granted_and_nothing_else() {
-    let mut machine = Machine::new()
+    let mut machine = Machine::default()
         .with("LANG", "C.UTF-8")
         .with("SECRET_OF_ANOTHER", "x")
         .with("GRANTED", "yes")
@@ -172,14 +172,14 @@ async fn a_scraper_sees_what_it_was_granted_and_nothing_else() {
     let seen = std::fs::read_to_string(machine.path("seen")).unwrap();
     let expected = format!(
         "GRANTED=yes\nHOME={}\nLANG=C.UTF-8\nPASSWORD=hunter2\nPATH=/usr/bin:/bin\n",
-        machine.folder.path().display()
+        machine.folder().display()
     );
     assert_eq!(seen, expected);
 }
 
 #[tokio::test]
 async fn what_a_scraper_says_on_standard_error_is_shown_without_secrets() {
-    let mut machine = Machine::new().with("PASSWORD", "correct horse battery");
+    let mut machine = Machine::default().with("PASSWORD", "correct horse battery");
     let (key, password) = (
         format!("stderr:found {KEY}"),
         "stderr:typing correct horse battery",
@@ -201,7 +201,7 @@ async fn what_a_scraper_says_on_standard_error_is_shown_without_secrets() {
 #[tokio::test]
 async fn at_the_deadline_everything_that_was_started_ends() {
     for (verb, last) in [("fork", "sleep"), ("detach", "sleep"), ("detach", "close")] {
-        let machine = Machine::new();
+        let machine = Machine::default();
         let child = machine.file(verb, "child");
         let mut machine = machine;
         // `close` and then waiting for a file that never comes: silent, but alive.
@@ -223,7 +223,7 @@ async fn at_the_deadline_everything_that_was_started_ends() {
 #[tokio::test]
 async fn a_grandchild_that_holds_the_output_open_holds_up_nobody() {
     for verb in ["fork", "detach"] {
-        let mut machine = Machine::new();
+        let mut machine = Machine::default();
         let child = machine.file(verb, "child");
         // The grandchild says that it is there by its file: only then the scraper may end.
         let there = machine.file("await", "child");
@@ -243,7 +243,7 @@ async fn a_scraper_that_lingers_after_its_last_line_is_ended() {
 
 #[tokio::test]
 async fn when_told_to_stop_the_scraper_goes_first_and_the_audit_has_the_end() {
-    let mut machine = Machine::new();
+    let mut machine = Machine::default();
     let (child, there) = (
         machine.file("detach", "child"),
         machine.file("await", "child"),
@@ -270,7 +270,7 @@ async fn when_told_to_stop_the_scraper_goes_first_and_the_audit_has_the_end() {
 
 #[tokio::test]
 async fn who_is_told_to_outlive_the_terminal_does() {
-    let mut machine = Machine::new();
+    let mut machine = Machine::default();
     let (began, go_on) = (
         machine.file("touch", "began"),
         machine.file("await", "go-on"),

@@ -28,19 +28,7 @@ fn taken(request: &harness::fake_http::Request) -> Reply {
 }
 
 async fn report(machine: &Machine) {
-    let digest = "0".repeat(64);
-    let report = [
-        "report",
-        "--service",
-        "openai",
-        "--step",
-        "login",
-        "--kind",
-        "timeout",
-        "--digest",
-        &digest,
-    ];
-    machine.run(&report).await.ended(0);
+    machine.report("timeout", &[]).await.ended(0);
 }
 
 /// The courier of the last command is done: then nothing but the next command sends.
@@ -73,12 +61,8 @@ async fn a_backend_that_comes_back_gets_everything_exactly_once() {
         cannot.stdout
     );
 
-    let server = Server::on(Engine::Sqlite).await;
-    let (ingest, read) = (
-        server.create_key("ingest").await,
-        server.create_key("read").await,
-    );
-    machine.set("DRIFT_DSN", &format!("http://{ingest}@{}/", server.address));
+    let (server, [ingest, read]) = Server::with_keys(Engine::Sqlite, ["ingest", "read"]).await;
+    machine.set("DRIFT_DSN", &server.dsn(&ingest));
     let flushed = machine
         .run(&["telemetry", "flush", "--json"])
         .await
@@ -161,11 +145,7 @@ async fn two_flushes_at_once_send_nothing_twice() {
 
 #[tokio::test]
 async fn a_retry_has_the_same_id_and_a_lost_answer_counts_once() {
-    let server = Server::on(Engine::Sqlite).await;
-    let (ingest, read) = (
-        server.create_key("ingest").await,
-        server.create_key("read").await,
-    );
+    let (server, [ingest, read]) = Server::with_keys(Engine::Sqlite, ["ingest", "read"]).await;
     // Between us and the server: the first answer is lost after its effect.
     let seen = Arc::<Mutex<Vec<Vec<u8>>>>::default();
     let middle = FakeHttp::start({
@@ -183,7 +163,7 @@ async fn a_retry_has_the_same_id_and_a_lost_answer_counts_once() {
     let lost: Value = serde_json::from_slice(&body).unwrap();
     server.report(&ingest, &lost).await;
 
-    machine.set("DRIFT_DSN", &format!("http://{ingest}@{}/", server.address));
+    machine.set("DRIFT_DSN", &server.dsn(&ingest));
     machine.run(&["telemetry", "flush"]).await.ended(0);
     let batches = server.get(&read, "/drift/batches").await;
     assert_eq!(batches["batches"][0]["count"], 1);

@@ -8,10 +8,6 @@ use serde_json::{Value, json};
 
 const EVIDENCE: &str = "evidence:selector-missing:signup-form";
 
-fn dsn_of(server: &Server, key: &str) -> String {
-    format!("http://{key}@{}/", server.address)
-}
-
 /// A tripwire whose caller had the backend's answer. On a machine that is busy with other tests it may come too late for
 /// the first one, which then says `queued`.
 async fn answered(machine: &Machine, state: &str) -> Value {
@@ -32,12 +28,8 @@ fn accepted() -> Reply {
 
 #[tokio::test]
 async fn a_tripwire_is_at_the_backend_shortly_after_the_command() {
-    let server = Server::on(Engine::Sqlite).await;
-    let (ingest, read) = (
-        server.create_key("ingest").await,
-        server.create_key("read").await,
-    );
-    let machine = Machine::scraping(&[EVIDENCE]).reporting_to(&dsn_of(&server, &ingest));
+    let (server, [ingest, read]) = Server::with_keys(Engine::Sqlite, ["ingest", "read"]).await;
+    let machine = Machine::scraping(&[EVIDENCE]).reporting_to(&server.dsn(&ingest));
     let ran = machine.provision().await.ended(3);
     let report_id = ran.json()["report_id"].clone();
     let batch = eventually("the report is counted", async || {
@@ -79,19 +71,7 @@ async fn exactly_the_documented_fields_are_sent_and_only_by_those_who_agreed() {
         let answer = machine.provision().await.ended(3).json();
         assert_eq!(answer["report"], "off", "{name}={value}");
         assert!(machine.queue().is_empty());
-        let off = machine
-            .run(&[
-                "report",
-                "--service",
-                "openai",
-                "--step",
-                "login",
-                "--kind",
-                "timeout",
-                "--digest",
-                &"0".repeat(64),
-            ])
-            .await;
+        let off = machine.report("timeout", &[]).await;
         assert!(off.ended(0).stderr.contains("not reported"));
     }
     assert!(backend.asked().is_empty());
@@ -215,19 +195,8 @@ async fn a_wrong_dsn_is_told_and_stops_nothing() {
             answer["notes"][0].as_str().unwrap().contains("DRIFT_DSN"),
             "{answer:#}"
         );
-        let report = [
-            "report",
-            "--service",
-            "a",
-            "--step",
-            "b",
-            "--kind",
-            "timeout",
-            "--digest",
-            &"0".repeat(64),
-        ];
         // Here the report was the errand.
-        let errand = machine.run(&report).await.ended(2);
+        let errand = machine.report("timeout", &[]).await.ended(2);
         machine.assert_secret(&["with-a-secret"], &[&ran, &errand]);
     }
     let machine = Machine::scraping(&[EVIDENCE]).with("AGENTKEYS_TELEMETRY", "1");
@@ -278,26 +247,10 @@ async fn a_tripwire_without_what_a_report_needs_is_answered_all_the_same() {
 
 #[tokio::test]
 async fn a_script_reports_with_four_words() {
-    let server = Server::on(Engine::Sqlite).await;
-    let (ingest, read) = (
-        server.create_key("ingest").await,
-        server.create_key("read").await,
-    );
-    let machine = Machine::new().reporting_to(&dsn_of(&server, &ingest));
-    let digest = "1".repeat(64);
-    let report = [
-        "report",
-        "--service",
-        "openai",
-        "--step",
-        "login",
-        "--kind",
-        "unexpected-nav",
-        "--digest",
-        &digest,
-        "--json",
-    ];
-    let told = machine.run(&report).await.ended(0).json();
+    let (server, [ingest, read]) = Server::with_keys(Engine::Sqlite, ["ingest", "read"]).await;
+    let machine = Machine::default().reporting_to(&server.dsn(&ingest));
+    let reported = machine.report("unexpected-nav", &["--json"]).await;
+    let told = reported.ended(0).json();
     eventually("the report is counted", async || {
         let events = server.get(&read, "/drift/events").await;
         let events = events["events"].as_array().unwrap().clone();
@@ -309,15 +262,18 @@ async fn a_script_reports_with_four_words() {
     })
     .await;
     assert_eq!(machine.audit(), ["reported"]);
-    for wrong in [
-        ["--kind", "broken"],
-        ["--digest", "abc"],
-        ["--url", "http://127.0.0.1/"],
+    let (url, digest) = ("https://platform.openai.com/", "1".repeat(64));
+    for (kind, digest, url, named) in [
+        ("broken", &*digest, url, "--kind"),
+        ("timeout", "abc", url, "--digest"),
+        ("timeout", &*digest, "http://127.0.0.1/", "--url"),
     ] {
-        machine
-            .run(&[&report[..], &wrong[..]].concat())
-            .await
-            .ended(2);
+        let words = format!(
+            "report --service openai --step login --kind {kind} --digest {digest} --url {url}"
+        );
+        let words: Vec<&str> = words.split(' ').collect();
+        let told = machine.run(&words).await.ended(2).stderr;
+        assert!(told.contains(named), "{told}");
     }
     server.finish().await;
 }

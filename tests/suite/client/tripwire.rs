@@ -142,7 +142,7 @@ async fn a_collector_learns_of_it_and_nobody_waits_for_a_dead_one() {
 
 #[tokio::test]
 async fn help_completions_and_the_manual_are_at_hand() {
-    let machine = Machine::new();
+    let machine = Machine::default();
     let help = machine.run(&["provision", "--help"]).await.ended(0).stdout;
     assert!(
         help.contains("Exit codes: 0") && help.contains("3 the page has changed"),

@@ -107,6 +107,10 @@ pub fn today() -> Vec<(&'static str, Event)> {
             "artifact-stored.1",
             json!({"sha256": "cd".repeat(32), "media_type": "image/png", "size": 1_234, "by": "0123456789ab"}),
         ),
+        (
+            "artifacts-expired.1",
+            json!({"artifacts": ["cd".repeat(32), "ef".repeat(32)]}),
+        ),
     ];
     payloads
         .into_iter()

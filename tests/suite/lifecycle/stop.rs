@@ -45,8 +45,7 @@ async fn report_until_it_is_gone(client: reqwest::Client, url: String, key: Stri
 
 on_both! {
     async fn what_was_acknowledged_before_and_while_stopping_is_in_the_log(engine: Engine) {
-        let server = Server::on(engine).await;
-        let key = server.create_key("ingest").await;
+        let (server, [key]) = Server::with_keys(engine, ["ingest"]).await;
         let mut clients = JoinSet::new();
         for _ in 0..16 {
             clients.spawn(report_until_it_is_gone(harness::server::client(), server.url("/drift/report"), key.clone()));
@@ -202,8 +201,7 @@ async fn told_twice_it_does_not_wait_for_a_silent_collector_either() {
 
 #[tokio::test]
 async fn viewers_and_idle_connections_do_not_hold_up_the_stop() {
-    let server = Server::on(Engine::Sqlite).await;
-    let key = server.create_key("read").await;
+    let (server, [key]) = Server::with_keys(Engine::Sqlite, ["read"]).await;
     let request = server
         .client
         .get(server.url("/drift/events"))

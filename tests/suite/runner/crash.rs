@@ -236,7 +236,7 @@ on_both! {
         script.pass();
         let gate = Gate::to(server.address.parse().unwrap(), &script).await;
         let mut outpost = Outpost::at(&gate.base(), &key).telling(&github.base());
-        let (began, go) = (outpost.folder.path().join("began"), outpost.folder.path().join("go"));
+        let (began, go) = (outpost.path("began"), outpost.path("go"));
         let actions = ["progress:signup-form", &format!("touch:{}", began.display()), &format!("await:{}", go.display()), "evidence:selector-missing:signup-form"];
         outpost.scraper("openai", &actions);
         server.report(&ingest, &report("openai", "signup-form")).await;
@@ -257,9 +257,9 @@ on_both! {
 #[tokio::test]
 async fn told_to_stop_it_finishes_what_runs_and_begins_nothing_new() {
     let mut world = World::on(Engine::Sqlite).await;
-    let go = world.outpost.folder.path().join("go");
+    let go = world.outpost.path("go");
     for service in ["a", "b"] {
-        let began = world.outpost.folder.path().join("began");
+        let began = world.outpost.path("began");
         let actions = [
             "progress:signup-form",
             &format!("touch:{}", began.display()),
@@ -272,13 +272,7 @@ async fn told_to_stop_it_finishes_what_runs_and_begins_nothing_new() {
     world.outpost.set("DRIFT_CONCURRENCY", "1");
     let mut runner = world.outpost.start(&["tick"]);
     eventually("the first scraper runs", async || {
-        world
-            .outpost
-            .folder
-            .path()
-            .join("began")
-            .exists()
-            .then_some(())
+        world.outpost.path("began").exists().then_some(())
     })
     .await;
     let line = format!("kill -TERM {}", runner.id().unwrap());

@@ -74,13 +74,20 @@ on_both! {
         assert_eq!(world.outpost.tick().await["drifts"], json!([]));
         assert_eq!((world.outpost.starts("openai"), world.github.only_issue().open), (3, false));
 
+        // A person who reopens it knows better; no webhook tells, and nothing was reported.
+        world.github.state().reopen(number);
+        assert_eq!(world.outpost.tick().await["drifts"], json!([]));
+        assert_eq!(world.known().await["state"], "open");
+        world.github.state().close(number);
+        assert_eq!(world.outpost.tick().await["drifts"][0]["action"], "settled");
+
         // Those who have, do; and by now there is a good page to compare with.
         world.outpost.scraper("openai", &TRIPS);
         world.report_of("2.0.0").await;
         let summary = world.outpost.tick().await;
         assert_eq!(summary["drifts"][0]["action"], "reopened", "{summary}");
         let issue = world.github.only_issue();
-        assert!(issue.open && issue.body.contains("`gone: link`") && issue.body.contains("`new: button`"), "{}", issue.body);
+        assert!(issue.open && issue.body.contains("`link in main became button`"), "{}", issue.body);
         world.finish().await;
     }
 
@@ -103,21 +110,14 @@ on_both! {
 
 #[tokio::test]
 async fn without_a_repository_issues_are_files() {
-    let server = Server::on(Engine::Sqlite).await;
-    let (ingest, key) = (
-        server.create_key("ingest").await,
-        server.create_key("runner").await,
-    );
+    let (server, [ingest, key]) = Server::with_keys(Engine::Sqlite, ["ingest", "runner"]).await;
     let mut outpost = Outpost::at(&server.base, &key);
     outpost.scraper("openai", &TRIPS);
     server
         .report(&ingest, &report("openai", "signup-form"))
         .await;
     outpost.tick().await;
-    let file = outpost
-        .folder
-        .path()
-        .join("drift-issues/0001-openai-signup-form.md");
+    let file = outpost.path("drift-issues/0001-openai-signup-form.md");
     let text = std::fs::read_to_string(&file).unwrap();
     assert!(
         text.contains("**1 report**") && text.contains("state: open"),

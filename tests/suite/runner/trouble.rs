@@ -33,12 +33,12 @@ on_both! {
 
     async fn a_page_that_is_only_slow_is_tried_twice(engine: Engine) {
         let mut world = World::on(engine).await;
-        let mark = world.outpost.folder.path().join("second-time");
+        let mark = world.outpost.path("second-time");
         // The first time it waits in vain, the second time it passes.
         let script = format!("test -e {0} && exec \"$0\" progress:signup-form success:sk-proj-Q7mN2xV9bK4tR8wZ1cY6; touch {0}; exec \"$0\" progress:signup-form tripwire:timeout:signup-form", mark.display());
         let fake = harness::agentkeys::program("fake-scraper");
         let command = serde_json::to_string(&["sh", "-c", &script, &fake.display().to_string()]).unwrap();
-        std::fs::write(world.outpost.folder.path().join("scrapers.toml"), format!("[scrapers.openai]\ncommand = {command}\n")).unwrap();
+        std::fs::write(world.outpost.path("scrapers.toml"), format!("[scrapers.openai]\ncommand = {command}\n")).unwrap();
         world.report("openai", "signup-form").await;
         let summary = world.outpost.tick().await;
         assert_eq!(summary["drifts"][0]["verdict"], "not_reproduced", "{summary}");
@@ -54,8 +54,8 @@ on_both! {
 
     async fn what_a_replay_leaves_behind_is_removed_now_or_next_time(engine: Engine) {
         let mut world = World::on(engine).await;
-        let told = world.outpost.folder.path().join("told");
-        let broken = world.outpost.folder.path().join("broken");
+        let told = world.outpost.path("told");
+        let broken = world.outpost.path("broken");
         std::fs::write(&broken, "").unwrap();
         let cleanup = format!("test -e {} && exit 1; printf %s \"$DRIFT_LEFTOVERS\" > {}", broken.display(), told.display());
         let more = format!("budget = {{ per_day = 100, cooldown = \"1ms\" }}\ncleanup = {}", serde_json::to_string(&["sh", "-c", &cleanup]).unwrap());
@@ -108,7 +108,7 @@ on_both! {
 #[tokio::test]
 async fn a_lease_that_was_lost_ends_the_run_at_once() {
     let mut world = World::on(Engine::Sqlite).await;
-    let began = world.outpost.folder.path().join("began");
+    let began = world.outpost.path("began");
     world.outpost.scraper(
         "openai",
         &[

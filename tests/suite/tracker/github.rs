@@ -294,16 +294,96 @@ async fn asking_how_many_issues_are_costs_one_list_and_a_look_at_what_changed() 
         });
     }
     let before = github.requests().len();
-    assert!(tracker.changed(&asked).await.is_empty());
+    let found = tracker.changed(&asked, NOON).await;
+    assert!(found.changed.is_empty() && found.trouble.is_none());
     assert_eq!(github.requests().len(), before + 1);
     github.state().close(3);
-    let changed = tracker.changed(&asked).await;
+    let changed = tracker.changed(&asked, NOON).await.changed;
     assert_eq!(changed.len(), 1);
     assert_eq!(
         (changed[0].0.issue.number, &changed[0].1),
-        (3, &Ok(Observation::Closed))
+        (3, &Observation::Closed)
     );
-    assert_eq!(github.requests().len(), before + 3);
+    assert_eq!(github.requests().len(), before + 2);
+}
+
+#[tokio::test]
+async fn a_label_that_somebody_renamed_costs_a_few_looks_a_pass_and_all_have_their_turn() {
+    let github = FakeGithub::start().await;
+    let tracker = tracker(&github);
+    let mut asked = Vec::new();
+    for n in 0..120 {
+        let tale = Tale::of("openai", &format!("step-{n}"));
+        let issue = Issue {
+            tracker: "github".to_owned(),
+            number: n + 1,
+            url: format!("https://github.example/{REPOSITORY}/issues/{}", n + 1),
+            state: IssueState::Open,
+        };
+        github.state().issues.push(harness::github::Issue {
+            number: n + 1,
+            open: n % 40 != 39,
+            labels: vec!["page drift".to_owned()],
+            ..harness::github::Issue::default()
+        });
+        asked.push(IssueToAsk {
+            service: tale.service.clone(),
+            step: tale.drift.step.clone(),
+            step_hash: tale.drift.step_hash.clone(),
+            issue,
+        });
+    }
+    let mut closed = std::collections::BTreeSet::new();
+    for hour in 0..3 {
+        let before = github.requests().len();
+        let now = Micros(NOON.0 + hour * 3_600_000_000);
+        let found = tracker.changed(&asked, now).await;
+        assert!(found.trouble.unwrap().to_string().contains("renamed"));
+        assert_eq!(github.requests().len(), before + 51);
+        closed.extend(found.changed.iter().map(|(ask, _)| ask.issue.number));
+    }
+    assert_eq!(closed, [40, 80, 120].into());
+}
+
+#[tokio::test]
+async fn what_changed_in_the_tree_is_said_in_words_and_obeys_nobody() {
+    let github = FakeGithub::start().await;
+    let tale = Tale::of("openai", "signup-form");
+    let before = "- main:\n  - heading \"Sign up\" [level=1]\n  - textbox \"Email\"\n  - button \"Create account\"\n";
+    let hostile = "- main:\n  - heading \"Sign up\" [level=1]\n  - textbox \"Email\"\n  - button \"```\\n@octocat <!-- drift-tracker end --> | <img src=x>\"\n  - link \"Help\"\n";
+    let changes = drift_schema::tree::Difference::of_trees(before, hostile, None);
+    let story = Story {
+        changes: Some(changes),
+        ..tale.story()
+    };
+    tracker(&github).open(&story, &Room::of(1)).await.unwrap();
+    let body = github.only_issue().body;
+    let (_, changed) = body.split_once("### What changed in the tree").unwrap();
+    let (changed, _) = changed.split_once("<!-- drift-tracker part").unwrap();
+    assert!(
+        changed.contains("`link \"Help\" is new in main`"),
+        "{changed}"
+    );
+    assert!(
+        changed.contains("-  - button \"Create account\""),
+        "{changed}"
+    );
+    assert!(!changed.contains("<!--"), "{changed}");
+    assert_eq!(body.matches("<!-- drift-tracker end -->").count(), 1);
+
+    // What was reported and is not counted yet is no secret.
+    assert!(!body.contains("The table is about"));
+    let mut behind = Tale::of("openai", "login");
+    behind.drift.seen.reports = 9;
+    tracker(&github)
+        .open(&behind.story(), &Room::of(1))
+        .await
+        .unwrap();
+    let body = github.issues()[1].body.clone();
+    assert!(
+        body.contains("**9 reports**") && body.contains("The table is about 2 of them"),
+        "{body}"
+    );
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ const BATCHES: &str = batches!("");
 /// batch sorts as in Rust, for the collation is "C".
 const FLUSH: &str = concat!(
     "WITH moved AS (UPDATE event_heads SET position = $11, hash = $12
-        WHERE workspace = $1 AND position = $13 AND hash = $14 RETURNING 1),
+        WHERE workspace = $1 AND position = $13 AND hash = $14 AND lifecycle_at = $22 RETURNING 1),
     stored AS (INSERT INTO events (workspace, position, recorded_at, kind, version, report_id, payload, hash)
         SELECT $1, position, $15, $16, $17, report_id, payload, hash
         FROM UNNEST($18::bigint[], $19::uuid[], $20::text[], $21::bytea[]) AS t (position, report_id, payload, hash)
@@ -71,14 +71,8 @@ pub(super) async fn flush<'c>(
         .bind(first.at.0)
         .bind(first.kind)
         .bind(first.version)
-        .bind(rows.iter().map(|row| row.position).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.report_id).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.payload).collect::<Vec<_>>())
-        .bind(
-            rows.iter()
-                .map(|row| row.hash.as_slice())
-                .collect::<Vec<_>>(),
-        );
+        .bind(rows.iter().map(|row| row.position).collect::<Vec<_>>());
+    let query = bind_contents(query, rows).bind(from.lifecycle_at);
     let row = match query.fetch_one(on).await {
         Ok(row) => row,
         Err(error) => return Flushed::unless_repeated(Err(error)),
@@ -100,15 +94,8 @@ pub(super) async fn insert_events(
         .bind(rows.iter().map(|row| row.position).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.at.0).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.kind).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.version).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.report_id).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.payload).collect::<Vec<_>>())
-        .bind(
-            rows.iter()
-                .map(|row| row.hash.as_slice())
-                .collect::<Vec<_>>(),
-        );
-    query.execute(tx).await?;
+        .bind(rows.iter().map(|row| row.version).collect::<Vec<_>>());
+    bind_contents(query, rows).execute(tx).await?;
     Ok(())
 }
 
@@ -131,6 +118,18 @@ pub(super) async fn reports_by_id(
     let query = sqlx::query(BY_ID).bind(workspace).bind(ids);
     let rows = query.fetch_all(tx).await?;
     Ok(rows.into_iter().map(Row::Postgres).collect())
+}
+
+/// The last three columns of an event.
+fn bind_contents<'q>(query: PgQuery<'q>, rows: &'q [NewRow<'_>]) -> PgQuery<'q> {
+    query
+        .bind(rows.iter().map(|row| row.report_id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.payload).collect::<Vec<_>>())
+        .bind(
+            rows.iter()
+                .map(|row| row.hash.as_slice())
+                .collect::<Vec<_>>(),
+        )
 }
 
 /// Parameters $2 to $10.

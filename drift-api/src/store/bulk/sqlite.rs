@@ -17,7 +17,7 @@ use crate::store::tally::Tally;
 const EVENTS: &str = "INSERT OR FAIL INTO events (workspace, position, recorded_at, kind, version, report_id, payload, hash) VALUES ";
 const BATCHES: &str = "INSERT OR FAIL INTO batches
     (workspace, day, service, step, count, first_seen, last_seen, last_position, fresh, screenshot_ref) VALUES ";
-const MOVE_HEAD: &str = "UPDATE event_heads SET position = ?, hash = ? WHERE workspace = ? AND position = ? AND hash = ?";
+const MOVE_HEAD: &str = "UPDATE event_heads SET position = ?, hash = ? WHERE workspace = ? AND position = ? AND hash = ? AND lifecycle_at = ?";
 /// One of the counts that are asked for in one text. For few this beats a join, which builds a table of what is asked;
 /// for many the join wins by far, since each of these has a cursor of its own.
 const COUNT_OF: &str =
@@ -239,12 +239,7 @@ pub(super) async fn flush(
     for run in runs(&flush.tallies) {
         let query = sqlx::query(COUNT_UP_AND_JOIN.get(run.len(), flush.news));
         let query = bind_tallies(query, workspace, run);
-        let query = run.iter().fold(query, |query, tally| {
-            query
-                .bind(tally.day.to_string())
-                .bind(tally.service.as_str())
-                .bind(tally.step.as_str())
-        });
+        let query = run.iter().fold(query, bind_batch);
         let row = query.bind(workspace).fetch_one(&mut *tx).await?;
         read_counts(&row, &mut counts)?;
     }
@@ -305,6 +300,7 @@ fn bind_append<'q>(
     .bind(workspace)
     .bind(flush.from.position)
     .bind(flush.from.hash.to_vec())
+    .bind(flush.from.lifecycle_at)
 }
 
 fn bind_events<'q>(
@@ -331,11 +327,7 @@ fn bind_tallies<'q>(
     run: &'q [Tally<'_>],
 ) -> SqliteQuery<'q> {
     run.iter().fold(query, |query, tally| {
-        query
-            .bind(workspace)
-            .bind(tally.day.to_string())
-            .bind(tally.service.as_str())
-            .bind(tally.step.as_str())
+        bind_batch(query.bind(workspace), tally)
             .bind(tally.count)
             .bind(tally.first_seen.0)
             .bind(tally.last_seen.0)
@@ -352,12 +344,15 @@ fn bind_counting<'q>(
 ) -> SqliteQuery<'q> {
     let query = bind_tallies(query, workspace, run);
     run.iter().fold(query, |query, tally| {
-        query
-            .bind(workspace)
-            .bind(tally.day.to_string())
-            .bind(tally.service.as_str())
-            .bind(tally.step.as_str())
+        bind_batch(query.bind(workspace), tally)
     })
+}
+
+fn bind_batch<'q>(query: SqliteQuery<'q>, tally: &'q Tally<'_>) -> SqliteQuery<'q> {
+    query
+        .bind(tally.day.to_string())
+        .bind(tally.service.as_str())
+        .bind(tally.step.as_str())
 }
 
 fn read_counts(row: &sqlx::sqlite::SqliteRow, counts: &mut Vec<i64>) -> sqlx::Result<()> {

@@ -12,7 +12,8 @@ const STEP_OF_HASH: &str =
 const BY_ISSUE: &str = "SELECT workspace, service, step FROM drifts WHERE issue = $1";
 const NEW_DELIVERY: &str = "
     INSERT INTO deliveries (delivery, received_at) VALUES ($1, $2) ON CONFLICT (delivery) DO NOTHING";
-const OLD_DELIVERIES: &str = "DELETE FROM deliveries WHERE received_at < $1";
+const OLD_DELIVERIES: &str =
+    "DELETE FROM deliveries WHERE received_at < $1 AND delivery NOT LIKE 'heard %'";
 /// GitHub redelivers for three days at most.
 const DELIVERY_DAYS: i64 = 7;
 
@@ -64,13 +65,21 @@ impl Store {
             let told = format!("{delivery}/{workspace}/{service}/{step}");
             let params = [told.into(), now.0.into()];
             if deciding.session.run(NEW_DELIVERY, params).await? > 0 {
-                let old = now.minus_seconds(DELIVERY_DAYS * 86_400);
-                deciding.session.run(OLD_DELIVERIES, [old.0.into()]).await?;
                 deciding.observe(service, step, seen.clone()).await?;
                 deciding.session.commit().await?;
             }
         }
         Ok(())
+    }
+}
+
+impl Store {
+    /// Deliveries that will not come again.
+    pub(in crate::store) async fn forget_deliveries(&self, now: Micros) -> Result<()> {
+        let old = now.minus_seconds(DELIVERY_DAYS * 86_400);
+        let mut session = self.db.write().await?;
+        session.run(OLD_DELIVERIES, [old.0.into()]).await?;
+        Ok(session.commit().await?)
     }
 }
 

@@ -2,19 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use drift_schema::run::{DriftWork, IssueToAsk, Seen, ServiceWork, Withheld, WithheldFor, Work};
-use drift_schema::{Micros, Service, Step, Workspace};
+use drift_schema::run::{DriftWork, Seen, ServiceWork, Withheld, WithheldFor, Work};
+use drift_schema::{Digest, Micros, Service, Step, Workspace};
 use uuid::Uuid;
 
 use crate::lifecycle::{Drift, ServiceState};
 use crate::store::projection::ALL_SERVICES;
 use crate::store::session::{Row, Session};
+use crate::store::triage::Waiting;
 use crate::store::{Result, Store};
 
 /// The most drifts that one answer names; the rest shows once these are handled.
 const MOST: i64 = 10_000;
-/// The most issues that one answer asks about.
-const MOST_ISSUES: i64 = 1_000;
 
 const FRESH: &str = "
     SELECT service, step, CAST(SUM(count) AS BIGINT) FROM batches WHERE workspace = $1 AND fresh
@@ -23,13 +22,9 @@ const PENDING: &str = "SELECT service, step, state FROM drifts WHERE workspace =
 /// The states of those that are fresh and have one.
 const CONFIRMED_FRESH: &str = "
     SELECT service, step, state FROM drifts WHERE workspace = $1 AND NOT pending
-        AND EXISTS (SELECT 1 FROM batches WHERE batches.workspace = drifts.workspace AND batches.service = drifts.service
-            AND batches.step = drifts.step AND batches.fresh)";
+        AND (service, step) IN (SELECT service, step FROM batches WHERE workspace = $1 AND fresh)";
 const SERVICES: &str = "SELECT service, state FROM services WHERE workspace = $1";
 const LEASES: &str = "SELECT service, run, until FROM leases WHERE workspace = $1";
-const ISSUES: &str = "
-    SELECT service, step, state FROM drifts WHERE workspace = $1 AND stage IN ('open', 'closed', 'settling') AND issue IS NOT NULL
-    ORDER BY service, step LIMIT $2";
 const FRESH_OF: &str = "
     SELECT step, CAST(SUM(count) AS BIGINT) FROM batches WHERE workspace = $1 AND service = $2 AND fresh GROUP BY step";
 const PENDING_OF: &str =
@@ -49,7 +44,7 @@ impl Store {
         let scope = workspace.as_str();
         let fresh = self.db.rows(FRESH, [scope.into(), MOST.into()]).await?;
         let pending = self.db.rows(PENDING, [scope.into(), MOST.into()]).await?;
-        let mut drifts: BTreeMap<(Service, Step), (Drift, i64)> = BTreeMap::new();
+        let mut drifts = Waiting::new();
         for row in &fresh {
             drifts.insert(drift_key(row)?, (Drift::default(), row.get(2)?));
         }
@@ -61,6 +56,7 @@ impl Store {
         for row in confirmed.iter().chain(&pending) {
             drifts.entry(drift_key(row)?).or_default().0 = row.json(2)?;
         }
+        let drifts = self.as_people_decided(workspace, drifts, now).await?;
         let mut services: Vec<ServiceWork> = Vec::new();
         for ((service, step), (drift, reports)) in drifts {
             let Some(task) = drift.task(reports > 0) else {
@@ -71,6 +67,7 @@ impl Store {
                 step,
                 task,
                 reports,
+                asked: drift.asked.is_some(),
             };
             match services.last_mut().filter(|last| last.service == service) {
                 Some(last) => last.drifts.push(work),
@@ -85,27 +82,23 @@ impl Store {
         if !services.is_empty() {
             self.withhold(workspace, &mut services, now).await?;
         }
-        let issues = self
-            .db
-            .rows(ISSUES, [scope.into(), MOST_ISSUES.into()])
-            .await?;
-        let mut ask = Vec::with_capacity(issues.len());
-        for row in &issues {
-            let (service, step) = drift_key(row)?;
-            if let Some(issue) = row.json::<Drift>(2)?.issue {
-                ask.push(IssueToAsk {
-                    service,
-                    step_hash: step.hash(),
-                    step,
-                    issue,
-                });
-            }
-        }
+        let asking = self.asking(workspace, !services.is_empty(), now).await?;
         Ok(Work {
             as_of: now,
             services,
-            ask,
+            ask: asking.issues,
+            is_daily: asking.is_daily,
         })
+    }
+
+    pub(super) async fn service_of_run(
+        &self,
+        workspace: &Workspace,
+        run: Uuid,
+    ) -> Result<Option<Service>> {
+        let params = [workspace.as_str().into(), run.into()];
+        let row = self.db.row(SERVICE_OF_RUN, params).await?;
+        Ok(row.map(|row| row.word(0)).transpose()?)
     }
 
     async fn withhold(
@@ -157,25 +150,28 @@ impl Session {
         workspace: &Workspace,
         service: &Service,
         by_hand: bool,
+        now: Micros,
     ) -> Result<Vec<(Step, Drift, i64)>> {
         let params = || [workspace.as_str().into(), service.as_str().into()];
-        let mut drifts: BTreeMap<Step, (Drift, i64)> = BTreeMap::new();
+        let mut drifts = Waiting::new();
         let known = if by_hand { ALL_OF } else { PENDING_OF };
         for row in self.rows(known, params()).await? {
-            drifts.insert(row.word(0)?, (row.json(1)?, 0));
+            drifts.insert((service.clone(), row.word(0)?), (row.json(1)?, 0));
         }
         for row in self.rows(FRESH_OF, params()).await? {
             let (step, reports): (Step, i64) = (row.word(0)?, row.get(1)?);
-            if let Some((_, waiting)) = drifts.get_mut(&step) {
+            let key = (service.clone(), step);
+            if let Some((_, waiting)) = drifts.get_mut(&key) {
                 *waiting = reports;
             } else {
-                let drift = self.drift(workspace, service, &step).await?;
-                drifts.insert(step, (drift.unwrap_or_default(), reports));
+                let drift = self.drift(workspace, service, &key.1).await?;
+                drifts.insert(key, (drift.unwrap_or_default(), reports));
             }
         }
+        let drifts = self.as_people_decided(workspace, drifts, now).await?;
         Ok(drifts
             .into_iter()
-            .map(|(step, (drift, reports))| (step, drift, reports))
+            .map(|((_, step), (drift, reports))| (step, drift, reports))
             .collect())
     }
 
@@ -211,9 +207,24 @@ impl Session {
             seen.first = row.get::<Option<i64>>(2)?.map(Micros);
             seen.last = row.get::<Option<i64>>(3)?.map(Micros);
         }
-        let picture = self.row(PICTURE, params()).await?;
-        seen.screenshot_ref = picture.map(|row| row.word(0)).transpose()?;
+        seen.screenshot_ref = self.picture(workspace, service, step).await?;
         Ok(seen)
+    }
+
+    /// The latest picture that came with a report.
+    pub(in crate::store) async fn picture(
+        &mut self,
+        workspace: &Workspace,
+        service: &Service,
+        step: &Step,
+    ) -> Result<Option<Digest>> {
+        let params = [
+            workspace.as_str().into(),
+            service.as_str().into(),
+            step.as_str().into(),
+        ];
+        let picture = self.row(PICTURE, params).await?;
+        Ok(picture.map(|row| row.word(0)).transpose()?)
     }
 }
 

@@ -120,6 +120,12 @@ pub fn counters(story: &Story<'_>) -> String {
     ] {
         text += &format!("| {name} | {} |\n", counted(values));
     }
+    let told: i64 = kinds.iter().map(|kind| kind.count).sum();
+    if told < *reports {
+        text += &format!(
+            "\nThe table is about {told} of them: of the others it is not counted yet, or was erased.\n"
+        );
+    }
     text
 }
 
@@ -175,13 +181,13 @@ fn changes(story: &Story<'_>, shown: bool) -> String {
     }
     let mut text = format!(
         "### What changed in the tree\n\n{}\n\n",
-        code(&changes.summary)
+        code(&changes.sentence())
     );
-    for change in changes.lines.iter().take(12) {
-        text += &format!("- {}\n", code(change));
+    for change in changes.what_changed() {
+        text += &format!("- {}\n", code(&change));
     }
-    if !changes.diff.is_empty() {
-        text += &format!("\n{}", cut(&changes.diff, "diff", CHANGES_BYTES, None));
+    if !changes.is_empty() {
+        text += &format!("\n{}", cut(&changes.patch(), "diff", CHANGES_BYTES, None));
     }
     text
 }

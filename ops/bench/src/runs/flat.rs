@@ -126,23 +126,27 @@ async fn queries(
             fresh.latency.millis(0.99)
         )),
     );
-    let paths = (0..corpus.drifts).map(|drift| {
-        format!(
-            "/drift/known?service={}&step={}",
-            corpus.service(drift),
-            corpus.step(drift)
-        )
-    });
-    let known = ask(common, server, &Gets::new(paths, server.address, key)).await?;
-    table.push(
-        Row::new(
-            format!("GET /drift/known, p50, {when}"),
-            known.latency.millis(0.5),
-            "ms",
-        )
-        .under(1.0)
-        .note(format!("p99 {:.2} ms", known.latency.millis(0.99))),
-    );
+    let path = |service: &str, step: &str| format!("/drift/known?service={service}&step={step}");
+    let known =
+        (0..corpus.drifts).map(|drift| path(corpus.service(drift).as_str(), corpus.step(drift)));
+    // Nothing to be found, in a workspace with a million batches.
+    let unknown =
+        (0..corpus.drifts).map(|drift| path(corpus.service(drift).as_str(), "never-reported"));
+    for (what, paths) in [
+        ("", Vec::from_iter(known)),
+        (" of a step that nobody reported", Vec::from_iter(unknown)),
+    ] {
+        let known = ask(common, server, &Gets::new(paths, server.address, key)).await?;
+        table.push(
+            Row::new(
+                format!("GET /drift/known{what}, p50, {when}"),
+                known.latency.millis(0.5),
+                "ms",
+            )
+            .under(1.0)
+            .note(format!("p99 {:.2} ms", known.latency.millis(0.99))),
+        );
+    }
     Ok(())
 }
 

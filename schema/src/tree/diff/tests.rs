@@ -159,3 +159,51 @@ fn texts_are_counted_and_volatile_parts_left_out() {
         difference
     );
 }
+
+#[test]
+fn stored_trees_are_compared_by_their_form_and_their_names() {
+    let before = r#"- main:
+  - heading "Create your account" [level=1]
+  - textbox "Email"
+  - button "Continue": Continue
+  - text: 1,204 people signed up today
+  - link "Help":
+    - /url: https://a.example/help?visit=81"#;
+    let after = r#"- main:
+  - heading "Create your account" [level=1]
+  - group "Email":
+    - textbox "Work email"
+  - button "Next" [disabled]
+  - text: 1,391 people signed up today
+  - link "Help":
+    - /url: https://a.example/help?visit=97"#;
+    let difference = Difference::of_trees(before, after, None);
+    let said = difference.what_changed();
+    assert!(
+        said.contains(&"button \"Continue\" in main is called \"Next\" now".to_owned()),
+        "{said:?}"
+    );
+    assert!(
+        !difference.patch().contains("people") && !difference.patch().contains("visit"),
+        "{}",
+        difference.patch()
+    );
+    let same = Difference::of_trees(before, before, None);
+    assert!(same.is_empty() && same.texts_changed == 0);
+    let later = before.replace("1,204", "1,391").replace("=81", "=97");
+    let later = Difference::of_trees(before, &later, None);
+    assert_eq!(later.sentence(), "Only texts changed (2).");
+}
+
+#[test]
+fn another_page_altogether_is_compared_in_little_time() {
+    let page = |name: &str| -> String {
+        (0..20_000)
+            .map(|n| format!("- button \"{name} {}\"\n", "x".repeat(n % 50)))
+            .collect()
+    };
+    let began = std::time::Instant::now();
+    let difference = Difference::of_trees(&page("a"), &page("b"), None);
+    assert!((40..=60).contains(&difference.patch().lines().count()));
+    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+}

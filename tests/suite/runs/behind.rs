@@ -1,0 +1,52 @@
+//! What is counted a while after it was reported, and what a server remembers: neither may be behind when it matters.
+
+use super::*;
+
+on_both! {
+    async fn a_fix_is_never_in_a_version_that_was_just_reported_however_much_waits_to_be_counted(engine: Engine) {
+        let server = Server::on(engine).await;
+        let ingest = server.create_key("ingest").await;
+        let runner = Runner::at(&server).await;
+        with_an_issue(&server, &runner, &ingest).await;
+        // More than anybody counts while a runner waits for its claim.
+        let others = || -> String { (0..1_000).map(|_| format!("{}\n", report("openrouter", "login"))).collect() };
+        for _ in 0..3 {
+            server.send_lines(&ingest, &others()).await.error_for_status().unwrap();
+        }
+        server.report(&ingest, &of_version("3.1.4")).await;
+        for _ in 0..3 {
+            server.send_lines(&ingest, &others()).await.error_for_status().unwrap();
+        }
+        runner.observe("openai", HASH, "closed").await;
+        let held = runner.claim("openai").await;
+        let seen = &held.claimed["drifts"][0]["seen"];
+        assert_eq!((&seen["reports"], &seen["versions"]), (&json!(2), &json!([{"value": "1.4.2", "count": 1}])), "not counted yet");
+        assert_eq!(runner.judge(&held, "signup-form", "not_reproduced").await, "settle");
+        assert_eq!(known(&server, &ingest).await["fixed_in"], "3.1.5");
+        server.finish().await;
+    }
+
+    async fn a_server_notices_that_its_tables_were_mended_beside_it(engine: Engine) {
+        let server = Server::on(engine).await;
+        let ingest = server.create_key("ingest").await;
+        let runner = Runner::at(&server).await;
+        with_an_issue(&server, &runner, &ingest).await;
+        let site = server.stop().await;
+        let mut db = Db::open(&site).await;
+        db.must("DELETE FROM drifts").await;
+        db.close().await;
+        let server = site.start().await;
+        let told = async || server.report(&ingest, &report("openai", "signup-form")).await["known_issue"]["state"].clone();
+        assert_eq!(told().await, Value::Null);
+        server.site.ok(&["rebuild"]).await;
+        assert_eq!(told().await, "open");
+        // The same once more.
+        let mut db = Db::open(&server.site).await;
+        db.must("DELETE FROM drifts").await;
+        db.must("UPDATE event_heads SET lifecycle_at = 0").await;
+        assert_eq!(told().await, Value::Null);
+        server.site.ok(&["rebuild"]).await;
+        assert_eq!(told().await, "open");
+        server.finish().await;
+    }
+}
