@@ -29,7 +29,7 @@ on_both! {
                 "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
                 form-action 'self'; frame-ancestors 'none'; base-uri 'none'", "{path}");
             assert_eq!(page.headers["x-content-type-options"], "nosniff");
-            assert_eq!(page.headers["referrer-policy"], "no-referrer");
+            assert_eq!(page.headers["referrer-policy"], "same-origin");
             assert_eq!(page.headers["cache-control"], "no-store");
             assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
             assert!(!page.html.contains("<style") && !page.html.contains(" style="), "{path}");
