@@ -4,7 +4,7 @@
 export interface ProgressLine {
   type: "progress";
   step: Step;
-  /** Masked tree of the page on which the step before ended well: what later pages are compared with. */
+  /** Masked tree of the page that the step before was about, and passed: what later pages are compared with. */
   tree?: string | null;
 }
 

@@ -41,8 +41,10 @@ pub struct Engine<'a> {
     host: Option<String>,
     /// The address that was asked for, until something is done on the page that it led to.
     asked: Option<String>,
-    /// The masked tree of the page on which the last good step ended.
+    /// The masked tree of the page that the last good step was about.
     pub last_tree: Option<String>,
+    /// The page before the step's last act, if that act led away from it: a form that is sent is gone afterwards.
+    left: Option<String>,
     pub resources: Vec<crate::state::Resource>,
     /// Mails from before this are not the one we wait for. Unix time.
     pub mails_since: i64,
@@ -73,6 +75,7 @@ impl<'a> Engine<'a> {
             host: None,
             asked: None,
             last_tree: None,
+            left: None,
             resources: Vec::new(),
             mails_since,
         }
@@ -89,7 +92,10 @@ impl<'a> Engine<'a> {
             if let Err(stop) = self.step(step).await {
                 return Err(Box::new(Stopped { index, stop, url }));
             }
-            self.last_tree = self.tree().await;
+            self.last_tree = match self.left.take() {
+                Some(tree) => Some(tree),
+                None => self.tree().await,
+            };
             for creates in &step.creates {
                 if let Ok(id) = self.values.render(&creates.id) {
                     self.lines.resource(&creates.kind, &id);
@@ -119,12 +125,17 @@ impl<'a> Engine<'a> {
             self.until_url(at, step, ends).await?;
         }
         let before = self.seen_before(step, ends).await;
+        let mut stood = None;
         for (number, action) in step.actions.iter().enumerate() {
             tracing::debug!(step = %step.name, action = action.verb.name(), "action");
             let next = step.actions[number + 1..]
                 .iter()
                 .find_map(|next| next.verb.locators());
             let next = next.unwrap_or(&step.expect);
+            let is_last = number > 0 && number + 1 == step.actions.len();
+            if is_last && matches!(action.verb, Verb::Click(_) | Verb::Press(_)) {
+                stood = Some((self.address().await, self.tree().await));
+            }
             self.act(action, next, step, &before, ends).await?;
             self.tab.release().await;
         }
@@ -134,7 +145,9 @@ impl<'a> Engine<'a> {
         if !step.expect.is_empty() {
             self.until_seen(&step.expect, step, ends).await?;
         }
-        self.host = host(&self.address().await);
+        let address = self.address().await;
+        self.left = stood.and_then(|(at, tree)| tree.filter(|_| bare(&at) != bare(&address)));
+        self.host = host(&address);
         Ok(())
     }
 

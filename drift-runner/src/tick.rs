@@ -1,6 +1,7 @@
 //! One pass: what was reported, who replays it, what was found, and the issue that tells. The same for the hourly daemon, a
 //! cron job, and a person who asks for a replay.
 
+mod due;
 mod evidence;
 mod lease;
 mod run;
@@ -10,10 +11,8 @@ mod summary;
 use std::time::Duration;
 
 use drift_client::scrapers::Scrapers;
-use drift_schema::run::{
-    Asked, Budget, Claim, Claimed, Observed, Run, ServiceWork, Task, WithheldFor, Work,
-};
-use drift_schema::{Micros, Service};
+use drift_schema::Service;
+use drift_schema::run::{Asked, Claim, Claimed, Observed, Run, Work};
 use futures_util::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -21,6 +20,7 @@ use uuid::Uuid;
 use crate::api::{Api, ApiError};
 use crate::replay::Stage;
 use crate::tracker::{Room, Tracker};
+pub use due::{Due, due};
 use settling::Settling;
 pub use summary::{DriftSummary, ServiceSummary, Summary, words};
 
@@ -139,10 +139,7 @@ impl Runner {
     }
 
     async fn claim(&self, service: &Service, by_hand: bool) -> Result<Claimed, ApiError> {
-        let budget = self.scrapers.get(service).map(|entry| Budget {
-            per_day: entry.budget.per_day,
-            cooldown_seconds: u32::try_from(entry.budget.cooldown.as_secs()).unwrap_or(u32::MAX),
-        });
+        let budget = self.scrapers.get(service).map(due::budget);
         if budget.is_none() {
             tracing::warn!(%service, "no scraper in scrapers.toml: nothing of it can be replayed");
         }
@@ -180,26 +177,6 @@ impl Runner {
         let all = settled?;
         self.finish(run, replayed, cleaned, all).await
     }
-}
-
-/// Whether a claim would get something. What the backend withholds is replays, except where another runner is at work; what
-/// there is of budgets and scrapers, only we know.
-pub fn is_due(work: &ServiceWork, scrapers: &Scrapers, now: Micros) -> bool {
-    let only_tasks = work.drifts.iter().any(|drift| !drift.task.is_replay());
-    if let Some(withheld) = &work.withheld {
-        return only_tasks && withheld.reason != WithheldFor::Leased;
-    }
-    let Some(entry) = scrapers.get(&work.service) else {
-        return only_tasks;
-    };
-    // Somebody waits for a verification; it does not wait for the cool-down.
-    let urgent = work.drifts.iter().any(|drift| drift.task == Task::Verify);
-    let since = work.budget.last.map(|last| now.0.saturating_sub(last.0));
-    let cool = urgent
-        || since.is_none_or(|since| {
-            since >= i64::try_from(entry.budget.cooldown.as_micros()).unwrap_or(i64::MAX)
-        });
-    only_tasks || (work.budget.today < entry.budget.per_day && cool)
 }
 
 fn seconds(time: Duration) -> u32 {

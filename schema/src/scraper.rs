@@ -43,7 +43,7 @@ impl Line {
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 pub struct Progress {
     pub step: Step,
-    /// Masked tree of the page on which the step before ended well: what later pages are compared with.
+    /// Masked tree of the page that the step before was about, and passed: what later pages are compared with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tree: Option<String>,
 }

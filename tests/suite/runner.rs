@@ -1,5 +1,6 @@
 //! The whole loop with the real runner, the real backend on both databases, real scraper processes and a fake GitHub.
 
+mod browser;
 mod commands;
 mod crash;
 mod story;
