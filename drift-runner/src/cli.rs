@@ -17,11 +17,12 @@ use crate::api::Api;
 use crate::config::{Flags, Settings, TrackerSettings, variables};
 use crate::doctor::{self, Health};
 use crate::replay::Stage;
+use crate::telemetry::{Metrics, Telemetry};
 use crate::tick::{Due, Runner, Summary, Wanted, due, words};
 use crate::tracker::github::Github;
 use crate::tracker::local::Local;
 use crate::tracker::{Board, Tracker};
-use crate::{daemon, log};
+use crate::{daemon, telemetry};
 
 /// Replays what was reported, and keeps one issue for each page that changed.
 #[derive(Parser)]
@@ -131,11 +132,12 @@ fn run(command: Command) -> anyhow::Result<Done> {
         without_tracker,
     };
     let settings = Settings::read(&environment, &flags)?;
-    log::start(&settings.log, settings.log_json)?;
+    let telemetry = telemetry::start(&settings.log, settings.log_json, &settings.otel)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
+    let Telemetry { metrics, exporters } = telemetry;
     let done = runtime.block_on(async {
         let api = Api::new(
             settings.api.clone(),
@@ -152,14 +154,19 @@ fn run(command: Command) -> anyhow::Result<Done> {
             Command::Doctor { json } => examine(&settings, &environment, &api, json).await,
             Command::Tick { service, pass } => {
                 let wanted = service.map_or(Wanted::Reported, Wanted::Only);
-                tick(&runner(&settings, environment, api)?, &wanted, pass.json).await
+                tick(
+                    &runner(&settings, environment, api, metrics)?,
+                    &wanted,
+                    pass.json,
+                )
+                .await
             }
             Command::Replay {
                 service,
                 all: _,
                 pass,
             } => {
-                let runner = runner(&settings, environment, api)?;
+                let runner = runner(&settings, environment, api, metrics)?;
                 let services = match service {
                     Some(service) if runner.scrapers.get(&service).is_none() => {
                         return Err(Problems::one(format!(
@@ -178,7 +185,7 @@ fn run(command: Command) -> anyhow::Result<Done> {
                 tick(&runner, &Wanted::ByHand(services), pass.json).await
             }
             Command::Daemon => {
-                let runner = runner(&settings, environment, api)?;
+                let runner = runner(&settings, environment, api, metrics)?;
                 let running = daemon::run(&runner, &settings.schedule, settings.jitter);
                 until_stopped(&runner.stop, running)
                     .await?
@@ -187,10 +194,16 @@ fn run(command: Command) -> anyhow::Result<Done> {
         }
     });
     runtime.shutdown_background();
+    exporters.shutdown();
     done
 }
 
-fn runner(settings: &Settings, environment: Environment, api: Api) -> anyhow::Result<Runner> {
+fn runner(
+    settings: &Settings,
+    environment: Environment,
+    api: Api,
+    metrics: Metrics,
+) -> anyhow::Result<Runner> {
     let board: Box<dyn Board> = match &settings.tracker {
         TrackerSettings::Local(folder) => Box::new(Local::at(folder)),
         TrackerSettings::Github(github) => Box::new(Github::new(github.clone())?),
@@ -210,6 +223,7 @@ fn runner(settings: &Settings, environment: Environment, api: Api) -> anyhow::Re
         },
         limits: settings.limits.clone(),
         name,
+        metrics,
         stop: CancellationToken::new(),
     })
 }

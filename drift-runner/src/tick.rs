@@ -15,10 +15,12 @@ use drift_schema::Service;
 use drift_schema::run::{Asked, Claim, Claimed, Observed, Run, Work};
 use futures_util::StreamExt as _;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, info_span};
 use uuid::Uuid;
 
 use crate::api::{Api, ApiError};
 use crate::replay::Stage;
+use crate::telemetry::Metrics;
 use crate::tracker::{Room, Tracker};
 pub use due::{Due, due};
 use settling::Settling;
@@ -33,6 +35,7 @@ pub struct Runner {
     pub limits: Limits,
     /// Who holds a lease, for people.
     pub name: String,
+    pub metrics: Metrics,
     /// Told to stop: what runs is finished, nothing new is claimed.
     pub stop: CancellationToken,
 }
@@ -69,11 +72,19 @@ impl Wanted {
 
 impl Runner {
     pub async fn tick(&self, wanted: &Wanted) -> Result<Summary, ApiError> {
+        let begun = tokio::time::Instant::now();
+        let summary = self.pass(wanted).instrument(info_span!("tick")).await?;
+        self.metrics.passed(&summary, begun.elapsed());
+        Ok(summary)
+    }
+
+    async fn pass(&self, wanted: &Wanted) -> Result<Summary, ApiError> {
         let (services, by_hand) = match wanted {
             Wanted::ByHand(services) => (services.clone(), true),
             Wanted::Reported | Wanted::Only(_) => {
-                let mut work = wanted.of(self.api.work().await?);
-                if self.ask(&work).await? {
+                let asking = self.api.work().instrument(info_span!("work"));
+                let mut work = wanted.of(asking.await?);
+                if self.ask(&work).instrument(info_span!("ask")).await? {
                     // An issue was closed meanwhile, or is gone: that may be work.
                     work = wanted.of(self.api.work().await?);
                 }
@@ -83,7 +94,10 @@ impl Runner {
         };
         let room = Room::of(self.limits.new_issues);
         let served = futures_util::stream::iter(services)
-            .map(|service| self.serve(service, by_hand, &room))
+            .map(|service| {
+                let span = info_span!("service", %service);
+                self.serve(service, by_hand, &room).instrument(span)
+            })
             .buffer_unordered(self.limits.concurrency.max(1))
             .collect::<Vec<_>>();
         Ok(Summary::of(served.await))
@@ -119,7 +133,8 @@ impl Runner {
         if self.stop.is_cancelled() {
             return ServiceSummary::skipped(service, "told to stop");
         }
-        let claimed = match self.claim(&service, by_hand).await {
+        let claiming = self.claim(&service, by_hand);
+        let claimed = match claiming.instrument(info_span!("claim")).await {
             Ok(claimed) => claimed,
             Err(error) => return ServiceSummary::failed(service, &error),
         };
@@ -164,7 +179,11 @@ impl Runner {
         let entry = self.scrapers.get(&run.service);
         let replayed = match entry {
             Some(entry) if by_hand || run.drifts.iter().any(|drift| drift.task.is_replay()) => {
-                Some(self.replay(run, entry).await?)
+                Some(
+                    self.replay(run, entry)
+                        .instrument(info_span!("replay"))
+                        .await?,
+                )
             }
             _ => None,
         };
@@ -173,9 +192,13 @@ impl Runner {
         let cleaning = self.clean_up(run, entry, replayed.as_ref());
         let settling =
             Settling::new(self, run, entry, replayed.as_ref(), room).all(&mut summary.drifts);
-        let (cleaned, settled) = tokio::join!(cleaning, settling);
+        let (cleaned, settled) = tokio::join!(
+            cleaning.instrument(info_span!("clean up")),
+            settling.instrument(info_span!("settle"))
+        );
         let all = settled?;
-        self.finish(run, replayed, cleaned, all).await
+        let finishing = self.finish(run, replayed, cleaned, all);
+        finishing.instrument(info_span!("finish")).await
     }
 }
 

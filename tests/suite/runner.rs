@@ -4,6 +4,7 @@ mod browser;
 mod commands;
 mod crash;
 mod story;
+mod traces;
 mod trouble;
 
 use harness::github::FakeGithub;
