@@ -85,6 +85,13 @@ pub enum What {
         #[arg(long, default_value_t = 40)]
         passes: usize,
     },
+    /// Handing out the work of a service with a million batches in the store
+    Claim {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        size: Size,
+    },
     /// What agentkeys costs its caller: a flood, one tripwire, an unreachable backend
     Client(ClientArgs),
     /// A scraper that writes so many MiB of progress (started by `client`)

@@ -1,6 +1,7 @@
 //! One module per subcommand. Each returns its tables and leaves nothing running.
 
 pub mod batch;
+pub mod claim;
 pub mod client;
 pub mod digest;
 pub mod flat;
