@@ -5,32 +5,23 @@
 
 mod log;
 mod metrics;
-mod otlp;
 mod process;
 pub mod request;
-mod settings;
-
-use std::sync::mpsc;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use drift_telemetry::Exporters;
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
-use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::Dispatch;
+use tracing::{Dispatch, Level, Metadata};
 use tracing_subscriber::Registry;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+pub use drift_telemetry::{Export, OtelSettings};
 pub use log::{LogFormat, causes, check_filter};
 pub use metrics::Metrics;
 pub use request::RequestId;
-pub use settings::{Export, OtelSettings};
-
-/// How long a stopping process waits for a collector to take the rest.
-const FLUSH_DEADLINE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -54,14 +45,21 @@ pub fn start(settings: &Settings) -> anyhow::Result<Telemetry> {
 pub fn prepare(settings: &Settings) -> anyhow::Result<(Telemetry, Dispatch)> {
     let mut layers = vec![log::layer(settings.log_format, &settings.log_filter)?];
     let otel = &settings.otel;
-    let resource = otlp::resource(otel);
+    let resource = drift_telemetry::resource(otel, "drift-api");
 
     let traces = match &otel.traces {
-        Some(export) => Some(otlp::tracer_provider(export, otel, resource.clone())?),
+        Some(export) => Some(drift_telemetry::tracer_provider(
+            export,
+            otel,
+            resource.clone(),
+        )?),
         None => None,
     };
     if let Some(provider) = &traces {
-        layers.push(otlp::layer(provider.tracer("drift-api")));
+        layers.push(drift_telemetry::layer(
+            provider.tracer("drift-api"),
+            is_ours,
+        ));
     }
 
     let registry = prometheus::Registry::new();
@@ -77,7 +75,10 @@ pub fn prepare(settings: &Settings) -> anyhow::Result<(Telemetry, Dispatch)> {
         .with_resource(resource)
         .with_reader(scrape);
     if let Some(export) = &otel.metrics {
-        meters = meters.with_reader(otlp::metric_reader(export, otel.metric_interval)?);
+        meters = meters.with_reader(drift_telemetry::metric_reader(
+            export,
+            otel.metric_interval,
+        )?);
     }
     let meters = meters.build();
     let meter = meters.meter("drift-api");
@@ -86,10 +87,16 @@ pub fn prepare(settings: &Settings) -> anyhow::Result<(Telemetry, Dispatch)> {
     let telemetry = Telemetry {
         metrics: Metrics::new(&meter),
         registry,
-        meters,
-        traces,
+        exporters: Exporters { meters, traces },
     };
     Ok((telemetry, Dispatch::new(Registry::default().with(layers))))
+}
+
+/// Requests have a span that the log does not show.
+fn is_ours(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with("drift_api")
+        && (*metadata.level() <= Level::INFO
+            || (metadata.is_span() && metadata.target() == request::TARGET))
 }
 
 /// Cheap to clone; every clone is the same telemetry.
@@ -97,8 +104,7 @@ pub fn prepare(settings: &Settings) -> anyhow::Result<(Telemetry, Dispatch)> {
 pub struct Telemetry {
     pub metrics: Metrics,
     registry: prometheus::Registry,
-    meters: SdkMeterProvider,
-    traces: Option<SdkTracerProvider>,
+    exporters: Exporters,
 }
 
 impl Telemetry {
@@ -112,34 +118,14 @@ impl Telemetry {
     /// Sends what is left, for at most five seconds. Blocks: call it after the runtime has ended, or
     /// from `spawn_blocking`.
     pub fn shutdown(self) {
-        if !self.flush_within(FLUSH_DEADLINE) {
-            tracing::warn!("some telemetry was not exported before the end");
-        }
-    }
-
-    fn flush_within(self, limit: Duration) -> bool {
-        let deadline = Instant::now() + limit;
-        let (flushed, done) = mpsc::channel();
-        let mut pending = 1;
-        // Threads of their own, since an export in flight may outlast the deadline.
-        thread::spawn({
-            let flushed = flushed.clone();
-            move || flushed.send(self.meters.shutdown().is_ok())
-        });
-        if let Some(traces) = self.traces {
-            pending += 1;
-            thread::spawn(move || flushed.send(traces.shutdown_with_timeout(limit).is_ok()));
-        }
-        (0..pending).all(|_| {
-            let left = deadline.saturating_duration_since(Instant::now());
-            done.recv_timeout(left).unwrap_or(false)
-        })
+        self.exporters.shutdown();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -176,7 +162,7 @@ mod tests {
         telemetry.metrics.accepted(1);
 
         let started = Instant::now();
-        assert!(!telemetry.flush_within(Duration::from_millis(100)));
+        assert!(!telemetry.exporters.flush_within(Duration::from_millis(100)));
         assert!(started.elapsed() < Duration::from_secs(2));
     }
 }

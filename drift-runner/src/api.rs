@@ -228,6 +228,10 @@ impl Api {
             .client
             .request(method, url)
             .bearer_auth(self.key.expose_secret());
+        let request = match drift_telemetry::traceparent(&tracing::Span::current()) {
+            Some(us) => request.header("traceparent", us),
+            None => request,
+        };
         let request = match body {
             Body::None => request,
             Body::Json(value) => request.json(value),

@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use drift_client::config::{Environment, Problems};
 use drift_client::scraper::{Supervisor, supervise_if_asked};
 use drift_client::scrapers::Scrapers;
-use drift_schema::Service;
-use drift_schema::run::Work;
+use drift_schema::run::{IssueToAsk, Work};
+use drift_schema::{Micros, Service};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -17,11 +17,12 @@ use crate::api::Api;
 use crate::config::{Flags, Settings, TrackerSettings, variables};
 use crate::doctor::{self, Health};
 use crate::replay::Stage;
-use crate::tick::{Runner, Summary, Wanted, is_due, words};
+use crate::telemetry::{Metrics, Telemetry};
+use crate::tick::{Due, Runner, Summary, Wanted, due, words};
 use crate::tracker::github::Github;
 use crate::tracker::local::Local;
 use crate::tracker::{Board, Tracker};
-use crate::{daemon, log};
+use crate::{daemon, telemetry};
 
 /// Replays what was reported, and keeps one issue for each page that changed.
 #[derive(Parser)]
@@ -38,9 +39,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// One pass: replay what was reported, and tell it in issues. Nothing reported: one request, and done
-    #[command(
-        after_help = "Example: drift-runner tick --json\n\nWith --json a summary with one entry for each drift that was claimed."
-    )]
+    #[command(after_help = "Example: drift-runner tick --json\n\n\
+            With --json a summary with one entry for each drift that was claimed.\n\
+            Exits with 0 when all that could be done was done; what is withheld (paused, budget, cool-down, no scraper) or was judged\n\
+            without an issue (blocked, auth, infra) is said and is no failure. Exits with 1 when something waits for the next pass because\n\
+            a call failed: the line or `error` beside it says which and why.")]
     Tick {
         /// Only this service
         #[arg(long)]
@@ -52,9 +55,8 @@ enum Command {
     #[command(after_help = "Example: DRIFT_SCHEDULE='0 17 * * * *' drift-runner daemon")]
     Daemon,
     /// What a pass would do. Changes nothing
-    #[command(
-        after_help = "Example: drift-runner check --json | jq .due\n\n`due` says whether a pass would find something to do."
-    )]
+    #[command(after_help = "Example: drift-runner check --json | jq .due\n\n\
+            `due` says whether a pass would find something to do; `withheld`, `budget` and `allowed` of a service, why its replays are not.")]
     Check {
         /// Only this service
         #[arg(long)]
@@ -130,11 +132,12 @@ fn run(command: Command) -> anyhow::Result<Done> {
         without_tracker,
     };
     let settings = Settings::read(&environment, &flags)?;
-    log::start(&settings.log, settings.log_json)?;
+    let telemetry = telemetry::start(&settings.log, settings.log_json, &settings.otel)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
+    let Telemetry { metrics, exporters } = telemetry;
     let done = runtime.block_on(async {
         let api = Api::new(
             settings.api.clone(),
@@ -146,19 +149,24 @@ fn run(command: Command) -> anyhow::Result<Done> {
                 let mut work = api.work().await?;
                 work.services
                     .retain(|work| service.as_ref().is_none_or(|only| work.service == *only));
-                check(&work, &Scrapers::read(&settings.scrapers)?, json)
+                check(work, &Scrapers::read(&settings.scrapers)?, json)
             }
             Command::Doctor { json } => examine(&settings, &environment, &api, json).await,
             Command::Tick { service, pass } => {
                 let wanted = service.map_or(Wanted::Reported, Wanted::Only);
-                tick(&runner(&settings, environment, api)?, &wanted, pass.json).await
+                tick(
+                    &runner(&settings, environment, api, metrics)?,
+                    &wanted,
+                    pass.json,
+                )
+                .await
             }
             Command::Replay {
                 service,
                 all: _,
                 pass,
             } => {
-                let runner = runner(&settings, environment, api)?;
+                let runner = runner(&settings, environment, api, metrics)?;
                 let services = match service {
                     Some(service) if runner.scrapers.get(&service).is_none() => {
                         return Err(Problems::one(format!(
@@ -177,7 +185,7 @@ fn run(command: Command) -> anyhow::Result<Done> {
                 tick(&runner, &Wanted::ByHand(services), pass.json).await
             }
             Command::Daemon => {
-                let runner = runner(&settings, environment, api)?;
+                let runner = runner(&settings, environment, api, metrics)?;
                 let running = daemon::run(&runner, &settings.schedule, settings.jitter);
                 until_stopped(&runner.stop, running)
                     .await?
@@ -186,10 +194,16 @@ fn run(command: Command) -> anyhow::Result<Done> {
         }
     });
     runtime.shutdown_background();
+    exporters.shutdown();
     done
 }
 
-fn runner(settings: &Settings, environment: Environment, api: Api) -> anyhow::Result<Runner> {
+fn runner(
+    settings: &Settings,
+    environment: Environment,
+    api: Api,
+    metrics: Metrics,
+) -> anyhow::Result<Runner> {
     let board: Box<dyn Board> = match &settings.tracker {
         TrackerSettings::Local(folder) => Box::new(Local::at(folder)),
         TrackerSettings::Github(github) => Box::new(Github::new(github.clone())?),
@@ -209,6 +223,7 @@ fn runner(settings: &Settings, environment: Environment, api: Api) -> anyhow::Re
         },
         limits: settings.limits.clone(),
         name,
+        metrics,
         stop: CancellationToken::new(),
     })
 }
@@ -257,45 +272,55 @@ async fn tick(runner: &Runner, wanted: &Wanted, json: bool) -> anyhow::Result<Do
 }
 
 #[derive(Serialize)]
-struct Checked<'a> {
+struct Checked {
     /// Whether a pass would find something to do now.
     due: bool,
-    #[serde(flatten)]
-    work: &'a Work,
+    as_of: Micros,
+    services: Vec<Due>,
+    ask: Vec<IssueToAsk>,
 }
 
-fn check(work: &Work, scrapers: &Scrapers, json: bool) -> anyhow::Result<Done> {
-    let due = work
-        .services
-        .iter()
-        .any(|service| is_due(service, scrapers, work.as_of));
+fn check(work: Work, scrapers: &Scrapers, json: bool) -> anyhow::Result<Done> {
+    let Work {
+        as_of,
+        services,
+        ask,
+        is_daily: _,
+    } = work;
+    let services = services.into_iter();
+    let services: Vec<Due> = services.map(|work| due(work, scrapers, as_of)).collect();
     if json {
-        print_json(&Checked { due, work })?;
+        print_json(&Checked {
+            due: services.iter().any(|service| service.due),
+            as_of,
+            services,
+            ask,
+        })?;
         return Ok(Done::Well);
     }
     let mut text = String::new();
-    for service in &work.services {
-        let withheld = service
-            .withheld
-            .as_ref()
-            .map_or_else(String::new, |withheld| {
-                format!(" (withheld: {})", words(withheld))
-            });
-        for drift in &service.drifts {
+    for Due { allowed, work, .. } in &services {
+        let service = &work.service;
+        for drift in &work.drifts {
             let task = serde_json::to_value(drift.task)?;
-            let s = if drift.reports == 1 { "" } else { "s" };
             text += &format!(
-                "{} {}: {}, {} report{s}{withheld}\n",
-                service.service,
+                "{service} {}: {}, {}\n",
                 drift.step,
                 task.as_str().unwrap_or_default(),
-                drift.reports
+                plural(drift.reports, "report")
             );
         }
+        if let Some(withheld) = &work.withheld {
+            text += &format!("{service}: replays are withheld, {}\n", words(withheld));
+        }
+        if let (Some(allowed), 1..) = (allowed, work.budget.today) {
+            let (today, most) = (work.budget.today, allowed.per_day);
+            text += &format!("{service}: {today} of {most} replays of today are used\n");
+        }
     }
-    if !work.ask.is_empty() {
-        let s = if work.ask.len() == 1 { "" } else { "s" };
-        text += &format!("{} issue{s} to be asked for\n", work.ask.len());
+    if !ask.is_empty() {
+        let issues = plural(ask.len() as i64, "issue");
+        text += &format!("{issues} to be asked about\n");
     }
     print(if text.is_empty() {
         "Nothing to do.\n"
@@ -303,6 +328,11 @@ fn check(work: &Work, scrapers: &Scrapers, json: bool) -> anyhow::Result<Done> {
         &text
     })?;
     Ok(Done::Well)
+}
+
+fn plural(number: i64, one: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{number} {one}{s}")
 }
 
 async fn examine(

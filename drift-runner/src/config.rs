@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use drift_client::config::{Environment, Problems};
 use drift_client::scrapers::parse_duration;
+use drift_telemetry::OtelSettings;
 use secrecy::SecretString;
 use url::Url;
 
@@ -28,6 +29,7 @@ pub struct Settings {
     pub jitter: Duration,
     pub log: String,
     pub log_json: bool,
+    pub otel: OtelSettings,
     pub name: Option<String>,
 }
 
@@ -107,7 +109,10 @@ impl Reader<'_> {
             "0" | "0s" => Ok(Duration::ZERO),
             text => parse_duration(text).ok_or(TIME),
         });
-        let log = self.with("DRIFT_LOG", crate::log::check_filter);
+        let log = self.with("DRIFT_LOG", crate::telemetry::check_filter);
+        let otel = OtelSettings::from_lookup(|name| self.environment.get(name).map(str::to_owned))
+            .map_err(|problems| self.problems.extend(problems))
+            .ok();
         let log_json = self.with("DRIFT_LOG_FORMAT", |text| match text {
             "pretty" => Ok(false),
             "json" => Ok(true),
@@ -128,6 +133,7 @@ impl Reader<'_> {
             jitter: jitter?,
             log: log?,
             log_json: log_json?,
+            otel: otel?,
             name: self.environment.get("DRIFT_RUNNER_NAME").map(str::to_owned),
         })
     }

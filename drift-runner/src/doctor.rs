@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use drift_client::config::Environment;
 use drift_client::scrapers::{Entry, Scrapers};
+use drift_schema::run::{WithheldFor, Work};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::api::{Api, ApiError};
 use crate::config::{Settings, TrackerSettings};
+use crate::tick::{Due, due, words};
 use crate::tracker::github::{Github, Screenshots};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -36,8 +38,12 @@ fn check(what: impl Into<String>, health: Health, says: impl Into<String>) -> Ch
 }
 
 pub async fn examine(settings: &Settings, environment: &Environment, api: &Api) -> Vec<Check> {
-    let mut checks = vec![backend(api).await];
+    let (reached, work) = backend(api).await;
+    let mut checks = vec![reached];
     checks.extend(scrapers(settings, environment));
+    if let (Some(work), Ok(scrapers)) = (work, Scrapers::read(&settings.scrapers)) {
+        checks.extend(waiting(work, &scrapers));
+    }
     checks.extend(browser(environment));
     match &settings.tracker {
         TrackerSettings::Local(folder) => checks.push(folder_check(folder)),
@@ -49,31 +55,55 @@ pub async fn examine(settings: &Settings, environment: &Environment, api: &Api) 
     checks
 }
 
-async fn backend(api: &Api) -> Check {
-    match api.work().await {
-        Ok(work) => check(
-            "backend",
-            Health::Well,
-            format!(
-                "reached, and the key has the scope runner; {}",
-                match work.services.len() {
-                    1 => "1 service waits".to_owned(),
-                    number => format!("{number} services wait"),
-                }
+async fn backend(api: &Api) -> (Check, Option<Work>) {
+    let (health, says) = match api.work().await {
+        Ok(work) => {
+            let wait = match work.services.len() {
+                0 => "nothing waits".to_owned(),
+                1 => "1 service waits".to_owned(),
+                number => format!("{number} services wait"),
+            };
+            let says = format!("reached, and the key may ask; {wait}");
+            return (check("backend", Health::Well, says), Some(work));
+        }
+        Err(ApiError::Refused { status: 401, .. }) => (
+            Health::Ill,
+            "it does not know the key in DRIFT_RUNNER_KEY, or it was revoked".to_owned(),
+        ),
+        Err(ApiError::Refused { status: 403, .. }) => (
+            Health::Ill,
+            "the key lacks the scope runner: make one with `drift-api key create --scope runner --name runner`".to_owned(),
+        ),
+        Err(error) => (Health::Ill, error.to_string()),
+    };
+    (check("backend", health, says), None)
+}
+
+/// Services with work that nobody here does: reports wait, and it is not the provider's fault.
+fn waiting(work: Work, scrapers: &Scrapers) -> Vec<Check> {
+    let now = work.as_of;
+    let services = work.services.into_iter();
+    let withheld = services.filter_map(|work| {
+        let Due { work, .. } = due(work, scrapers, now);
+        let withheld = work.withheld?;
+        let what = format!("replays {}", work.service);
+        Some(match withheld.reason {
+            WithheldFor::Leased => return None,
+            // That is what a budget is for.
+            WithheldFor::Budget | WithheldFor::Cooldown => {
+                check(what, Health::Well, words(&withheld))
+            }
+            WithheldFor::NoScraper => check(
+                what,
+                Health::Doubtful,
+                "it was reported, and scrapers.toml has no scraper for it: add a table, or the reports wait",
             ),
-        ),
-        Err(ApiError::Refused { status: 401, .. }) => check(
-            "backend",
-            Health::Ill,
-            "it does not know the key in DRIFT_RUNNER_KEY, or it was revoked",
-        ),
-        Err(ApiError::Refused { status: 403, .. }) => check(
-            "backend",
-            Health::Ill,
-            "the key lacks the scope runner: make one with `drift-api key create --scope runner --name runner`",
-        ),
-        Err(error) => check("backend", Health::Ill, error.to_string()),
-    }
+            WithheldFor::Paused | WithheldFor::Backoff => {
+                check(what, Health::Doubtful, words(&withheld))
+            }
+        })
+    });
+    withheld.collect()
 }
 
 fn scrapers(settings: &Settings, environment: &Environment) -> Vec<Check> {

@@ -1,6 +1,7 @@
 //! One pass: what was reported, who replays it, what was found, and the issue that tells. The same for the hourly daemon, a
 //! cron job, and a person who asks for a replay.
 
+mod due;
 mod evidence;
 mod lease;
 mod run;
@@ -10,17 +11,18 @@ mod summary;
 use std::time::Duration;
 
 use drift_client::scrapers::Scrapers;
-use drift_schema::run::{
-    Asked, Budget, Claim, Claimed, DriftWork, Observed, Run, ServiceWork, Task, WithheldFor, Work,
-};
-use drift_schema::{Micros, Service};
+use drift_schema::Service;
+use drift_schema::run::{Asked, Claim, Claimed, Observed, Run, Work};
 use futures_util::StreamExt as _;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, info_span};
 use uuid::Uuid;
 
 use crate::api::{Api, ApiError};
 use crate::replay::Stage;
+use crate::telemetry::Metrics;
 use crate::tracker::{Room, Tracker};
+pub use due::{Due, due};
 use settling::Settling;
 pub use summary::{DriftSummary, ServiceSummary, Summary, words};
 
@@ -33,6 +35,7 @@ pub struct Runner {
     pub limits: Limits,
     /// Who holds a lease, for people.
     pub name: String,
+    pub metrics: Metrics,
     /// Told to stop: what runs is finished, nothing new is claimed.
     pub stop: CancellationToken,
 }
@@ -69,11 +72,19 @@ impl Wanted {
 
 impl Runner {
     pub async fn tick(&self, wanted: &Wanted) -> Result<Summary, ApiError> {
+        let begun = tokio::time::Instant::now();
+        let summary = self.pass(wanted).instrument(info_span!("tick")).await?;
+        self.metrics.passed(&summary, begun.elapsed());
+        Ok(summary)
+    }
+
+    async fn pass(&self, wanted: &Wanted) -> Result<Summary, ApiError> {
         let (services, by_hand) = match wanted {
             Wanted::ByHand(services) => (services.clone(), true),
             Wanted::Reported | Wanted::Only(_) => {
-                let mut work = wanted.of(self.api.work().await?);
-                if self.ask(&work).await? {
+                let asking = self.api.work().instrument(info_span!("work"));
+                let mut work = wanted.of(asking.await?);
+                if self.ask(&work).instrument(info_span!("ask")).await? {
                     // An issue was closed meanwhile, or is gone: that may be work.
                     work = wanted.of(self.api.work().await?);
                 }
@@ -83,7 +94,10 @@ impl Runner {
         };
         let room = Room::of(self.limits.new_issues);
         let served = futures_util::stream::iter(services)
-            .map(|service| self.serve(service, by_hand, &room))
+            .map(|service| {
+                let span = info_span!("service", %service);
+                self.serve(service, by_hand, &room).instrument(span)
+            })
             .buffer_unordered(self.limits.concurrency.max(1))
             .collect::<Vec<_>>();
         Ok(Summary::of(served.await))
@@ -119,7 +133,8 @@ impl Runner {
         if self.stop.is_cancelled() {
             return ServiceSummary::skipped(service, "told to stop");
         }
-        let claimed = match self.claim(&service, by_hand).await {
+        let claiming = self.claim(&service, by_hand);
+        let claimed = match claiming.instrument(info_span!("claim")).await {
             Ok(claimed) => claimed,
             Err(error) => return ServiceSummary::failed(service, &error),
         };
@@ -139,10 +154,7 @@ impl Runner {
     }
 
     async fn claim(&self, service: &Service, by_hand: bool) -> Result<Claimed, ApiError> {
-        let budget = self.scrapers.get(service).map(|entry| Budget {
-            per_day: entry.budget.per_day,
-            cooldown_seconds: u32::try_from(entry.budget.cooldown.as_secs()).unwrap_or(u32::MAX),
-        });
+        let budget = self.scrapers.get(service).map(due::budget);
         if budget.is_none() {
             tracing::warn!(%service, "no scraper in scrapers.toml: nothing of it can be replayed");
         }
@@ -167,7 +179,11 @@ impl Runner {
         let entry = self.scrapers.get(&run.service);
         let replayed = match entry {
             Some(entry) if by_hand || run.drifts.iter().any(|drift| drift.task.is_replay()) => {
-                Some(self.replay(run, entry).await?)
+                Some(
+                    self.replay(run, entry)
+                        .instrument(info_span!("replay"))
+                        .await?,
+                )
             }
             _ => None,
         };
@@ -176,31 +192,14 @@ impl Runner {
         let cleaning = self.clean_up(run, entry, replayed.as_ref());
         let settling =
             Settling::new(self, run, entry, replayed.as_ref(), room).all(&mut summary.drifts);
-        let (cleaned, settled) = tokio::join!(cleaning, settling);
+        let (cleaned, settled) = tokio::join!(
+            cleaning.instrument(info_span!("clean up")),
+            settling.instrument(info_span!("settle"))
+        );
         let all = settled?;
-        self.finish(run, replayed, cleaned, all).await
+        let finishing = self.finish(run, replayed, cleaned, all);
+        finishing.instrument(info_span!("finish")).await
     }
-}
-
-/// Whether a claim would get something. What the backend withholds is replays, except where another runner is at work; what
-/// there is of budgets and scrapers, only we know.
-pub fn is_due(work: &ServiceWork, scrapers: &Scrapers, now: Micros) -> bool {
-    let only_tasks = work.drifts.iter().any(|drift| !drift.task.is_replay());
-    if let Some(withheld) = &work.withheld {
-        return only_tasks && withheld.reason != WithheldFor::Leased;
-    }
-    let Some(entry) = scrapers.get(&work.service) else {
-        return only_tasks;
-    };
-    // Somebody waits for a verification, or for what they asked for; neither waits for the cool-down.
-    let is_urgent = |drift: &DriftWork| drift.task == Task::Verify || drift.asked;
-    let urgent = work.drifts.iter().any(is_urgent);
-    let since = work.budget.last.map(|last| now.0.saturating_sub(last.0));
-    let cool = urgent
-        || since.is_none_or(|since| {
-            since >= i64::try_from(entry.budget.cooldown.as_micros()).unwrap_or(i64::MAX)
-        });
-    only_tasks || (work.budget.today < entry.budget.per_day && cool)
 }
 
 fn seconds(time: Duration) -> u32 {

@@ -59,6 +59,9 @@ messages! {
         pub today: u32,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub last: Option<Micros>,
+        /// Runs in a row that said nothing about the page.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        pub inconclusive: u32,
     }
 
     pub struct Withheld {
@@ -391,4 +394,47 @@ impl Task {
     pub fn is_replay(self) -> bool {
         matches!(self, Self::Replay | Self::Verify)
     }
+}
+
+impl Spent {
+    /// Why the scraper may not run now, as far as a budget says. `urgent` is somebody who waits for it: cool-down and backoff do
+    /// not hold them up.
+    pub fn withheld(&self, budget: Budget, urgent: bool, now: Micros) -> Option<Withheld> {
+        let withheld = |reason, until| {
+            Some(Withheld {
+                reason,
+                until: Some(until),
+            })
+        };
+        if self.today >= budget.per_day {
+            return withheld(
+                WithheldFor::Budget,
+                now.day().start().plus_seconds(DAY_SECONDS),
+            );
+        }
+        let (Some(last), false) = (self.last, urgent) else {
+            return None;
+        };
+        let cooldown = i64::from(budget.cooldown_seconds);
+        let (reason, wait) = match self.inconclusive {
+            0 => (WithheldFor::Cooldown, cooldown),
+            tries => (
+                WithheldFor::Backoff,
+                cooldown.saturating_mul(1 << tries.min(10)).min(DAY_SECONDS),
+            ),
+        };
+        let until = last.plus_seconds(wait);
+        if until > now.plus_seconds(SLACK_SECONDS.min(wait / 10)) {
+            return withheld(reason, until);
+        }
+        None
+    }
+}
+
+const DAY_SECONDS: i64 = 86_400;
+/// A cron that is due each hour is not due to the second.
+const SLACK_SECONDS: i64 = 300;
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }

@@ -1,8 +1,10 @@
 //! The whole loop with the real runner, the real backend on both databases, real scraper processes and a fake GitHub.
 
+mod browser;
 mod commands;
 mod crash;
 mod story;
+mod traces;
 mod trouble;
 
 use harness::github::FakeGithub;

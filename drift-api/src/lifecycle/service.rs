@@ -8,10 +8,6 @@ use uuid::Uuid;
 
 use super::drift::triage::Refused;
 
-const DAY: i64 = 86_400;
-/// A cron that is due each hour is not due to the second.
-const SLACK: i64 = 300;
-
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ServiceState {
@@ -52,6 +48,7 @@ impl ServiceState {
                 0
             },
             last: self.last_replay,
+            inconclusive: self.inconclusive,
         }
     }
 
@@ -66,39 +63,20 @@ impl ServiceState {
         urgent: bool,
         now: Micros,
     ) -> Result<(), Withheld> {
-        let withheld = |reason, until| Err(Withheld { reason, until });
+        let withheld = |reason| {
+            let until = None;
+            Err(Withheld { reason, until })
+        };
         if self.paused {
-            return withheld(WithheldFor::Paused, None);
+            return withheld(WithheldFor::Paused);
         }
-        let Some(Budget {
-            per_day,
-            cooldown_seconds,
-        }) = budget
-        else {
-            return withheld(WithheldFor::NoScraper, None);
+        let Some(budget) = budget else {
+            return withheld(WithheldFor::NoScraper);
         };
-        if self.spent(now).today >= per_day {
-            return withheld(
-                WithheldFor::Budget,
-                Some(now.day().start().plus_seconds(DAY)),
-            );
+        match self.spent(now).withheld(budget, urgent, now) {
+            Some(withheld) => Err(withheld),
+            None => Ok(()),
         }
-        let (Some(last), false) = (self.last_replay, urgent) else {
-            return Ok(());
-        };
-        let cooldown = i64::from(cooldown_seconds);
-        let (reason, wait) = match self.inconclusive {
-            0 => (WithheldFor::Cooldown, cooldown),
-            tries => (
-                WithheldFor::Backoff,
-                cooldown.saturating_mul(1 << tries.min(10)).min(DAY),
-            ),
-        };
-        let until = last.plus_seconds(wait);
-        if until > now.plus_seconds(SLACK.min(wait / 10)) {
-            return withheld(reason, Some(until));
-        }
-        Ok(())
     }
 
     /// Switches replays off or on, of this service or, with none, of all that it stands for.

@@ -8,8 +8,9 @@ use std::io::{self, IsTerminal as _};
 use std::panic::{self, PanicHookInfo};
 
 use anyhow::{Context as _, bail};
+use drift_telemetry::BoxedLayer;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::{EnvFilter, Layer, Registry};
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -22,8 +23,6 @@ pub enum LogFormat {
 
 /// Logs what any stranger can cause. Heard only if the filter names it.
 const STRANGERS: &str = "actix_http";
-
-pub(super) type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
 pub(super) fn layer(format: LogFormat, filter: &str) -> anyhow::Result<BoxedLayer> {
     let filter = parse_filter(filter)?;

@@ -130,5 +130,5 @@ pub fn variables() -> String {
         };
         text += &format!("  {name:<31} {help}{default}\n");
     }
-    text
+    text + "  OTEL_*                          the standard variables of OpenTelemetry: traces and metrics where they name a collector\n"
 }

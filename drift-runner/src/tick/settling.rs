@@ -5,6 +5,8 @@ use drift_schema::run::{ClaimedDrift, Done, Judged, Observed, Passed, Proof, Run
 use drift_schema::scraper::Tripped;
 use drift_schema::{Host, Micros};
 
+use tracing::{Instrument as _, info_span};
+
 use super::evidence::Evidence;
 use super::{DriftSummary, Runner};
 use crate::api::ApiError;
@@ -90,7 +92,12 @@ impl<'a> Settling<'a> {
     ) -> Result<(), ApiError> {
         let (task, proof) = match (drift.task.is_replay(), self.replay) {
             (false, _) => (Some(drift.task), None),
-            (true, Some((entry, replayed))) => self.judge(drift, entry, replayed, summary).await?,
+            (true, Some((entry, replayed))) => {
+                let judging = self.judge(drift, entry, replayed, summary);
+                judging
+                    .instrument(info_span!("verdict", step = %drift.step))
+                    .await?
+            }
             (true, None) => {
                 summary.error =
                     Some("there is no scraper for this service in scrapers.toml".to_owned());
@@ -101,7 +108,11 @@ impl<'a> Settling<'a> {
             return Ok(());
         };
         let proof = proof.or_else(|| drift.proof.clone());
-        match self.act(drift, task, proof.as_ref()).await {
+        let acting = self.act(drift, task, proof.as_ref());
+        match acting
+            .instrument(info_span!("issue", step = %drift.step))
+            .await
+        {
             Ok(effect) => self.acted(drift, task, effect, summary).await,
             Err(trouble) => {
                 tracing::warn!(service = %self.run.service, step = %drift.step, %trouble, "the issue waits for the next tick");

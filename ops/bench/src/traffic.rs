@@ -183,10 +183,25 @@ impl Traffic for Gets {
 
 /// One `GET` on a connection of its own; its status and body.
 pub fn get_once(path: &str, address: SocketAddr, key: &str) -> Result<(u16, Vec<u8>)> {
+    let request = head("GET", path, address, key) + "connection: close\r\n\r\n";
+    once(address, &request)
+}
+
+pub fn post_once(path: &str, address: SocketAddr, key: &str, json: &str) -> Result<(u16, Vec<u8>)> {
+    let request = format!(
+        "{}content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{json}",
+        head("POST", path, address, key),
+        json.len()
+    );
+    once(address, &request)
+}
+
+/// On a connection of its own.
+fn once(address: SocketAddr, request: &str) -> Result<(u16, Vec<u8>)> {
     use std::io::{Read as _, Write as _};
     let mut stream = std::net::TcpStream::connect(address)?;
     stream.set_read_timeout(Some(std::time::Duration::from_secs(60)))?;
-    stream.write_all((head("GET", path, address, key) + "connection: close\r\n\r\n").as_bytes())?;
+    stream.write_all(request.as_bytes())?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
     let answer = Answer::read(&bytes)

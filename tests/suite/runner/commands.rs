@@ -17,7 +17,7 @@ async fn check_says_what_a_pass_would_do_and_changes_nothing() {
     let ran = world.outpost.run(&["check"]).await.ended(0);
     assert_eq!(
         ran.stdout,
-        "openai signup-form: replay, 1 report\nunknown login: replay, 1 report\n"
+        "openai signup-form: replay, 1 report\nunknown login: replay, 1 report\nunknown: replays are withheld, scrapers.toml has no scraper for it\n"
     );
     let checked = world.outpost.run(&["check", "--json"]).await.json();
     assert_eq!(
@@ -34,12 +34,18 @@ async fn check_says_what_a_pass_would_do_and_changes_nothing() {
         .await
         .json();
     assert_eq!(checked["due"], false);
+    assert_eq!(checked["services"][0]["withheld"]["reason"], "no-scraper");
     assert_eq!(
         (
             world.outpost.starts("openai"),
             world.github.requests().len()
         ),
         (0, 0)
+    );
+    let told = world.outpost.run(&["doctor"]).await.ended(0).stdout;
+    assert!(
+        told.contains("?    replays unknown: it was reported, and scrapers.toml has no scraper"),
+        "{told}"
     );
     world.finish().await;
 }

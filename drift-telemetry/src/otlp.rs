@@ -19,30 +19,33 @@ use opentelemetry_sdk::metrics::{PeriodicReader, Temporality};
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use opentelemetry_sdk::trace::{self, SdkTracer, SdkTracerProvider, SpanData};
 use secrecy::ExposeSecret as _;
-use tracing::Level;
+use tracing::Metadata;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::{Layer, Registry};
 
-use super::log::BoxedLayer;
-use super::{Export, OtelSettings, request};
+use super::{Export, OtelSettings};
+
+pub type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// Between two warnings about the same trouble.
 const REMINDER: Duration = Duration::from_secs(60);
 
-pub(super) fn resource(otel: &OtelSettings) -> Resource {
+/// `service` is what the program is called unless somebody says otherwise.
+pub fn resource(otel: &OtelSettings, service: &'static str) -> Resource {
     let given = otel.resource.iter().cloned();
     // Two processes on one database must not be one time series.
     let instance = uuid::Uuid::new_v4().to_string();
     Resource::builder_empty()
         .with_detector(Box::new(TelemetryResourceDetector))
+        .with_attribute(KeyValue::new("service.name", service))
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
         .with_attribute(KeyValue::new("service.instance.id", instance))
         .with_attributes(given.map(|(key, value)| KeyValue::new(key, value)))
         .build()
 }
 
-pub(super) fn tracer_provider(
+pub fn tracer_provider(
     export: &Export,
     otel: &OtelSettings,
     resource: Resource,
@@ -57,7 +60,7 @@ pub(super) fn tracer_provider(
         .build())
 }
 
-pub(super) fn metric_reader(
+pub fn metric_reader(
     export: &Export,
     interval: Duration,
 ) -> anyhow::Result<PeriodicReader<impl PushMetricExporter>> {
@@ -87,19 +90,17 @@ where
         )
 }
 
-/// Our own spans only: the HTTP client of the exporter has spans, too.
-pub(super) fn layer(tracer: SdkTracer) -> BoxedLayer {
-    let ours = filter_fn(|metadata| {
-        metadata.target().starts_with("drift_api")
-            && (*metadata.level() <= Level::INFO
-                || (metadata.is_span() && metadata.target() == request::TARGET))
-    });
+/// Spans and events that are ours, as `ours` knows them: the HTTP client of the exporter has spans, too.
+pub fn layer(
+    tracer: SdkTracer,
+    ours: impl Fn(&Metadata<'_>) -> bool + Send + Sync + 'static,
+) -> BoxedLayer {
     tracing_opentelemetry::layer()
         .with_tracer(tracer)
         .with_location(false)
         .with_threads(false)
         .with_tracked_inactivity(false)
-        .with_filter(ours.with_max_level_hint(LevelFilter::DEBUG))
+        .with_filter(filter_fn(ours).with_max_level_hint(LevelFilter::DEBUG))
         .boxed()
 }
 

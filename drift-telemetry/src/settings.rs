@@ -36,7 +36,7 @@ impl Default for OtelSettings {
     /// As with no variable at all: nothing is exported.
     fn default() -> Self {
         Self {
-            resource: vec![("service.name".to_owned(), "drift-api".to_owned())],
+            resource: Vec::new(),
             sampler: Sampler::ParentBased(Box::new(Sampler::AlwaysOn)),
             metric_interval: Duration::from_secs(60),
             traces: None,

@@ -1,0 +1,127 @@
+//! What handing out the work of a service costs with a million batches in the store, and what asking for work costs beside it.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::corpus::Corpus;
+use crate::database::Place;
+use crate::options::{Common, Size};
+use crate::report::{Row, Table, median};
+use crate::seed;
+use crate::server::Installation;
+use crate::traffic;
+
+const BATCHES: u64 = 1_000_000;
+/// Services that are claimed, one after the other.
+const CLAIMS: usize = 200;
+
+pub async fn run(common: &Common, size: Size) -> Result<Vec<Table>> {
+    let directory = common.directory()?;
+    let batches = size.batches.unwrap_or(BATCHES);
+    let events = size.events.unwrap_or(batches).max(batches);
+    let mut tables = Vec::new();
+    for &kind in common.database.kinds() {
+        let mut table = Table::new(format!("claim, {kind}, {events} events, {batches} batches"));
+        eprintln!("{}", table.title);
+        let mut place = Place::new(kind, &directory)?;
+        let store = place.store().await?;
+        let installation = Installation::new(common, &store)?;
+        seed::fill(&store.url, events, batches).await?;
+        let (ingest, key) = (installation.key("ingest")?, installation.key("runner")?);
+        let server = installation.serve()?;
+        let backend = Backend {
+            address: server.address,
+            ingest,
+            key,
+        };
+        let corpus = Corpus::full()?;
+
+        let idle = backend.work(CLAIMS)?;
+        table.push(Row::new("GET /drift/runs/work, p50, nothing to do", idle, "ms").under(5.0));
+        let stride = (corpus.drifts / CLAIMS).max(1);
+        let mut taken = Vec::new();
+        for drift in (0..corpus.drifts).step_by(stride).take(CLAIMS) {
+            backend.report(corpus.service(drift).as_str(), corpus.step(drift))?;
+            taken.push(backend.claim(corpus.service(drift).as_str())?);
+        }
+        taken.sort_by(f64::total_cmp);
+        let late = taken[taken.len() * 99 / 100];
+        table.push(
+            Row::new("POST /drift/runs, p50", median(taken), "ms")
+                .under(5.0)
+                .note(format!("p99 {late:.2} ms; a connection of its own each")),
+        );
+        let busy = backend.work(CLAIMS)?;
+        table.push(Row::new(
+            format!("GET /drift/runs/work, p50, {CLAIMS} services"),
+            busy,
+            "ms",
+        ));
+        server.stop()?;
+        tables.push(table);
+    }
+    Ok(tables)
+}
+
+struct Backend {
+    address: SocketAddr,
+    ingest: String,
+    key: String,
+}
+
+impl Backend {
+    fn report(&self, service: &str, step: &str) -> Result<()> {
+        let report = json!({
+            "service": service, "tripwire": {"kind": "selector-missing", "step": step},
+            "dom_digest": "ab".repeat(32), "url_host": "a.example", "scraper_version": "99.4.2",
+        });
+        self.post("/drift/report", &self.ingest, &report).map(drop)
+    }
+
+    /// Milliseconds of a claim that gets something; the run is ended right away.
+    fn claim(&self, service: &str) -> Result<f64> {
+        let claim = json!({
+            "run": Uuid::now_v7(), "service": service, "runner": "bench", "lease_seconds": 60,
+            "budget": {"per_day": 1_000_000, "cooldown_seconds": 0},
+        });
+        let begun = Instant::now();
+        let claimed = self.post("/drift/runs", &self.key, &claim)?;
+        let taken = begun.elapsed().as_secs_f64() * 1e3;
+        let (Some(run), token) = (claimed["run"]["run"].as_str(), &claimed["run"]["token"]) else {
+            bail!("nothing was handed out: {claimed}");
+        };
+        let path = format!("/drift/runs/{run}/finish");
+        self.post(
+            &path,
+            &self.key,
+            &json!({"token": token, "ending": "partly"}),
+        )?;
+        Ok(taken)
+    }
+
+    /// The median of asking so often.
+    fn work(&self, times: usize) -> Result<f64> {
+        let mut taken = Vec::new();
+        for _ in 0..times {
+            let begun = Instant::now();
+            let (status, _) = traffic::get_once("/drift/runs/work", self.address, &self.key)?;
+            if status != 200 {
+                bail!("/drift/runs/work: {status}");
+            }
+            taken.push(begun.elapsed().as_secs_f64() * 1e3);
+        }
+        Ok(median(taken))
+    }
+
+    fn post(&self, path: &str, key: &str, body: &Value) -> Result<Value> {
+        let (status, answer) = traffic::post_once(path, self.address, key, &body.to_string())?;
+        if !(200..300).contains(&status) {
+            bail!("{path}: {status} {}", String::from_utf8_lossy(&answer));
+        }
+        Ok(serde_json::from_slice(&answer).unwrap_or_default())
+    }
+}
