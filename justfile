@@ -11,6 +11,10 @@ ci:
 test *filter:
     ops/test {{ filter }}
 
+# The whole loop on this machine, to look at; `just demo --once` checks it and ends
+demo *args:
+    ops/demo {{ args }}
+
 # Format the code
 fmt:
     cargo fmt --all

@@ -4,7 +4,7 @@
 export interface ProgressLine {
   type: "progress";
   step: Step;
-  /** Masked tree of the page that the step before was about, and passed: what later pages are compared with. */
+  /** Masked tree of the page that the step before worked on: what later pages are compared with. A line that names the same step again brings that step's own; so the last one gets its tree. */
   tree?: string | null;
 }
 

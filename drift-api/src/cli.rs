@@ -2,6 +2,7 @@
 
 mod key;
 mod log;
+mod pause;
 mod serve;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use drift_schema::action::ServiceAction;
 
 use crate::config::{self, Problems, Settings, Sources};
 use crate::store::{DatabaseUrl, Store};
@@ -51,17 +53,27 @@ enum Command {
     /// Create, list, rotate and revoke keys
     #[command(subcommand)]
     Key(key::Command),
+    /// Switch replays off, of one service or of all; runners do the rest of their work
+    #[command(
+        after_help = "Example: drift-api pause --service openai\n\nWorks beside a running server, at once. Reports go on being counted."
+    )]
+    Pause(pause::Args),
+    /// Switch replays on again
+    #[command(after_help = "Example: drift-api resume --service openai")]
+    Resume(pause::Args),
     /// Check the log's chain, and that the tables are what the log says
     #[command(
-        after_help = "Example: drift-api verify --json\n\nExits with 1 if something is wrong. Writes nothing and holds up nobody."
+        after_help = "Example: drift-api verify --json\n\nExits with 1 if something is wrong. Changes nothing and holds up nobody; the page about the log shows how it ended."
     )]
     Verify {
+        /// Print JSON, for programs
         #[arg(long)]
         json: bool,
     },
     /// Make the tables what the log says they are, beside a running server
     #[command(after_help = "Example: drift-api rebuild")]
     Rebuild {
+        /// Print JSON, for programs
         #[arg(long)]
         json: bool,
     },
@@ -80,6 +92,7 @@ enum Command {
         /// Instead of standard input
         #[arg(value_name = "FILE")]
         from: Option<PathBuf>,
+        /// Print JSON, for programs
         #[arg(long)]
         json: bool,
     },
@@ -91,6 +104,7 @@ enum Command {
     /// Apply the retention settings now
     #[command(after_help = "Example: drift-api retain --json\n\nA running server does this daily.")]
     Retain {
+        /// Print JSON, for programs
         #[arg(long)]
         json: bool,
     },
@@ -144,6 +158,12 @@ fn run(cli: Cli) -> anyhow::Result<Done> {
         Command::Key(command) => {
             with_tables(&sources, async |store, _| key::run(command, &store).await)
         }
+        Command::Pause(args) => with_tables(&sources, async |store, _| {
+            pause::run(&store, args, ServiceAction::Pause {}).await
+        }),
+        Command::Resume(args) => with_tables(&sources, async |store, _| {
+            pause::run(&store, args, ServiceAction::Resume {}).await
+        }),
         Command::Verify { json } => {
             with_tables(&sources, async |store, _| log::verify(&store, json).await)
         }
@@ -211,6 +231,14 @@ fn print(text: &str) -> anyhow::Result<Done> {
             Err(error).context("cannot write to standard output")
         }
         _ => Ok(Done::Well),
+    }
+}
+
+/// A number with its noun.
+fn counted(number: impl Into<i128>, one: &str, many: &str) -> String {
+    match number.into() {
+        1 => format!("1 {one}"),
+        number => format!("{number} {many}"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Configuration: read once, whole, from flags over environment over file, with every problem in one message.
 
+mod sign_in;
 mod sources;
 mod table;
 
@@ -17,6 +18,7 @@ use crate::artifacts::{self, Place};
 use crate::ingest::Limits;
 use crate::store::{DatabaseUrl, Retention};
 use crate::telemetry::{self, LogFormat, OtelSettings};
+pub use sign_in::SignIn;
 pub use sources::Sources;
 pub use table::{SETTINGS, Setting, example};
 
@@ -27,6 +29,7 @@ pub struct Settings {
     pub artifacts: artifacts::Settings,
     pub webhook_secret: Option<SecretString>,
     pub public_url: Option<Url>,
+    pub sign_in: SignIn,
     pub migrate: bool,
     pub workers: usize,
     pub rate_per_key: Option<NonZeroU32>,
@@ -123,6 +126,7 @@ impl Reader<'_> {
         let webhook_secret = self.optional("DRIFT_GITHUB_WEBHOOK_SECRET", |text| {
             Ok(SecretString::from(text))
         });
+        let sign_in = self.sign_in();
         let migrate = self.parse("DRIFT_MIGRATE", "is neither true nor false");
         let workers = self.with("DRIFT_WORKERS", |text| {
             // More than that actix refuses, with a panic.
@@ -163,6 +167,7 @@ impl Reader<'_> {
             },
             webhook_secret,
             public_url,
+            sign_in: sign_in?,
             migrate: migrate?,
             workers: workers?,
             rate_per_key: NonZeroU32::new(rate?),

@@ -1,4 +1,4 @@
-//! The first start of the embedded default: a store without keys is of no use to anybody, so two are made, shown, and
+//! The first start of the embedded default: a store that nobody has a key of is of no use, so two are made, shown, and
 //! left in a file that only the owner can read.
 
 use std::fs::OpenOptions;
@@ -12,9 +12,10 @@ use secrecy::ExposeSecret as _;
 
 use crate::config::Settings;
 use crate::keys::Fresh;
-use crate::store::{NewKey, Store, StoreError};
+use crate::store::{KeyRow, NewKey, Store, StoreError};
 
-/// Does nothing on Postgres, where keys are made by command, and nothing where there are keys already.
+/// Does nothing on Postgres, where keys are made by command, and nothing where somebody ever got a key that may do everything:
+/// whoever made another one before the first start still gets these.
 pub(crate) async fn introduce(
     settings: &Settings,
     address: SocketAddr,
@@ -23,7 +24,8 @@ pub(crate) async fn introduce(
     let Some(path) = settings.credentials_file() else {
         return Ok(());
     };
-    if !store.keys().await?.is_empty() {
+    let is_admin = |key: &KeyRow| key.scopes.contains(&Scope::Admin);
+    if store.keys().await?.iter().any(is_admin) {
         return Ok(());
     }
     let refused = |error: anyhow::Error| StoreError::Refused(format!("{error:#}"));
@@ -74,6 +76,7 @@ fn new_key(fresh: &Fresh, name: &str, scope: Scope) -> NewKey {
         scopes: vec![scope],
         hash: fresh.hash.clone(),
         rate: None,
+        by: None,
     }
 }
 

@@ -1,9 +1,10 @@
 //! The HTTP face: which paths there are, and what every handler shares.
 
+pub(crate) mod actions;
 mod artifacts;
 mod auth;
 mod batches;
-mod body;
+pub(crate) mod body;
 mod docs;
 mod drifts;
 pub(crate) mod error;
@@ -16,6 +17,7 @@ mod known;
 mod query;
 mod reports;
 mod runs;
+pub(crate) mod sign_in;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,12 +30,15 @@ use drift_schema::Code;
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::artifacts::Artifacts;
 use crate::artifacts::link::Signer;
+use crate::contacts::Contacts;
 use crate::ingest::Ingest;
 use crate::keys::Keyring;
+use crate::pages::Feeds;
 use crate::readiness::Readiness;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
@@ -41,6 +46,7 @@ use error::ApiError;
 
 pub use docs::openapi_json;
 pub(crate) use front::front;
+use sign_in::SignIn;
 
 /// What handlers need; the same for every worker.
 pub(crate) struct State {
@@ -55,8 +61,13 @@ pub(crate) struct State {
     pub(crate) signing_key: Option<SecretString>,
     pub(crate) signer: OnceCell<Signer>,
     pub(crate) webhook_secret: Option<SecretString>,
+    pub(crate) sign_in: SignIn,
     /// Where others reach us.
     pub(crate) public_url: Url,
+    pub(crate) contacts: Contacts,
+    pub(crate) feeds: Feeds,
+    /// Whatever goes on beside requests is waited for at the end.
+    pub(crate) tasks: TaskTracker,
     pub(crate) telemetry: Telemetry,
     pub(crate) body_deadline: Duration,
     pub(crate) store_deadline: Duration,
@@ -99,7 +110,7 @@ where
 }
 
 /// All of them but the pages around `/docs`. A test holds the description in `docs` against this.
-fn resources() -> [Resource; 25] {
+fn resources() -> [Resource; 27] {
     [
         resource(Method::POST, "/drift/report", reports::create),
         resource(Method::POST, "/drift/reports", reports::create_many),
@@ -111,6 +122,16 @@ fn resources() -> [Resource; 25] {
             Method::GET,
             "/drift/drifts/{service}/{step_hash}",
             drifts::show,
+        ),
+        resource(
+            Method::POST,
+            "/drift/drifts/{service}/{step_hash}/actions",
+            actions::on_drift,
+        ),
+        resource(
+            Method::POST,
+            "/drift/services/{service}/actions",
+            actions::on_service,
         ),
         resource(Method::GET, "/drift/events", events::list),
         resource(Method::PUT, "/drift/artifacts", artifacts::put),

@@ -113,6 +113,19 @@ impl Keyring {
             }))
     }
 
+    /// The key of this id, if it is good now: for somebody who showed it before.
+    pub async fn by_id(&self, id: &str) -> Result<Option<Arc<Key>>, StoreError> {
+        if !self.keys.load().contains_key(id) {
+            // Made a moment ago, in another process.
+            self.refresh_for_a_stranger().await?;
+        }
+        let now = Micros::now();
+        let key = self.keys.load().get(id).cloned();
+        Ok(key.filter(|key| key.is_in_force(now)).inspect(|key| {
+            key.used_at.store(now.0, Ordering::Relaxed);
+        }))
+    }
+
     /// Whether a key that was good when a stream began still is.
     pub fn still_knows(&self, id: &str) -> bool {
         let keys = self.keys.load();

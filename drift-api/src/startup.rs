@@ -24,10 +24,13 @@ use tokio_util::task::TaskTracker;
 use crate::artifacts::Artifacts;
 use crate::config::Settings;
 use crate::connection::{Connection, Entrance, KEEP_ALIVE};
+use crate::contacts::Contacts;
 use crate::first_start;
+use crate::http::sign_in::SignIn;
 use crate::http::{self, State};
 use crate::ingest::Ingest;
 use crate::keys::Keyring;
+use crate::pages::Feeds;
 use crate::readiness::Readiness;
 use crate::retention;
 use crate::store::{Retention, Store, StoreError};
@@ -76,7 +79,14 @@ impl Application {
             signing_key: settings.artifacts.signing_key.clone(),
             signer: OnceCell::new(),
             webhook_secret: settings.webhook_secret.clone(),
+            sign_in: SignIn::new(
+                settings.sign_in.clone(),
+                settings.credentials_file().is_some(),
+            )?,
             public_url: settings.public_url_at(address)?,
+            contacts: Contacts::default(),
+            feeds: Feeds::default(),
+            tasks: tasks.clone(),
             keyring: Arc::new(Keyring::new(
                 store.clone(),
                 settings.rate_per_key,

@@ -1,8 +1,8 @@
 //! The event store: an append-only log with a hash chain, and the tables that are derived from it in the same
 //! transaction. One implementation serves both databases; `session` is the seam between them.
 //!
-//! Who writes: `reports` (ingest), `runs` (the runner), `triage` (people), `keys`, `erase`. Who reads: `queries`,
-//! `drifts`. Who checks: `verify`, `rebuild`.
+//! Who writes: `reports` (ingest), `runs` (the runner), `triage` (people), `keys`, `erase`. Who reads: `queries` and
+//! `drifts` for programs, `pages` for people. Who checks: `verify`, `rebuild`.
 
 mod artifacts;
 mod bulk;
@@ -13,6 +13,7 @@ mod expiry;
 mod facts;
 mod keys;
 mod log;
+mod pages;
 mod projection;
 mod queries;
 mod rebuild;
@@ -39,6 +40,7 @@ pub use deciding::Decided;
 pub use drifts::DriftCursor;
 pub use erase::{Erased, Retention};
 pub use keys::{KeyRow, NewKey};
+pub use pages::*;
 pub use queries::BatchCursor;
 pub use rebuild::Rebuilt;
 pub use reports::{Incoming, Outcome, Stored};

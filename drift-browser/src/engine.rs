@@ -41,10 +41,10 @@ pub struct Engine<'a> {
     host: Option<String>,
     /// The address that was asked for, until something is done on the page that it led to.
     asked: Option<String>,
-    /// The masked tree of the page that the last good step was about.
+    /// The masked tree of the page that the last good step worked on.
     pub last_tree: Option<String>,
-    /// The page before the step's last act, if that act led away from it: a form that is sent is gone afterwards.
-    left: Option<String>,
+    /// Before the last action of this step, if that may lead away: the address, and the tree.
+    before_leaving: Option<(String, Option<String>)>,
     pub resources: Vec<crate::state::Resource>,
     /// Mails from before this are not the one we wait for. Unix time.
     pub mails_since: i64,
@@ -75,7 +75,7 @@ impl<'a> Engine<'a> {
             host: None,
             asked: None,
             last_tree: None,
-            left: None,
+            before_leaving: None,
             resources: Vec::new(),
             mails_since,
         }
@@ -92,10 +92,7 @@ impl<'a> Engine<'a> {
             if let Err(stop) = self.step(step).await {
                 return Err(Box::new(Stopped { index, stop, url }));
             }
-            self.last_tree = match self.left.take() {
-                Some(tree) => Some(tree),
-                None => self.tree().await,
-            };
+            self.last_tree = self.worked_on().await;
             for creates in &step.creates {
                 if let Ok(id) = self.values.render(&creates.id) {
                     self.lines.resource(&creates.kind, &id);
@@ -105,6 +102,10 @@ impl<'a> Engine<'a> {
                     });
                 }
             }
+        }
+        // Of the last step no other line could bring the tree.
+        if let (Some(step), Some(tree)) = (flow.steps.get(last), self.last_tree.clone()) {
+            self.lines.progress(&step.name, Some(tree));
         }
         Ok(())
     }
@@ -121,21 +122,20 @@ impl<'a> Engine<'a> {
     pub async fn step(&mut self, step: &Step) -> Result<(), Stop> {
         let ends = self.ends.min(Instant::now() + step.deadline);
         self.tab.watch.mark();
+        self.before_leaving = None;
         if let Some(at) = &step.at {
             self.until_url(at, step, ends).await?;
         }
         let before = self.seen_before(step, ends).await;
-        let mut stood = None;
         for (number, action) in step.actions.iter().enumerate() {
             tracing::debug!(step = %step.name, action = action.verb.name(), "action");
+            if number + 1 == step.actions.len() && action.verb.may_leave() {
+                self.before_leaving = Some((self.address().await, self.tree().await));
+            }
             let next = step.actions[number + 1..]
                 .iter()
                 .find_map(|next| next.verb.locators());
             let next = next.unwrap_or(&step.expect);
-            let is_last = number > 0 && number + 1 == step.actions.len();
-            if is_last && matches!(action.verb, Verb::Click(_) | Verb::Press(_)) {
-                stood = Some((self.address().await, self.tree().await));
-            }
             self.act(action, next, step, &before, ends).await?;
             self.tab.release().await;
         }
@@ -145,9 +145,7 @@ impl<'a> Engine<'a> {
         if !step.expect.is_empty() {
             self.until_seen(&step.expect, step, ends).await?;
         }
-        let address = self.address().await;
-        self.left = stood.and_then(|(at, tree)| tree.filter(|_| bare(&at) != bare(&address)));
-        self.host = host(&address);
+        self.host = host(&self.address().await);
         Ok(())
     }
 
@@ -182,6 +180,15 @@ impl<'a> Engine<'a> {
     /// The elements that the flow itself marks as secret.
     pub fn secret_elements(&self) -> Vec<Locator> {
         self.locators(&self.flow.mask)
+    }
+
+    /// What a later failure of the step that just ended is compared with. A form that was sent is gone by now, and with what
+    /// comes after it nobody would compare the form.
+    async fn worked_on(&mut self) -> Option<String> {
+        match self.before_leaving.take() {
+            Some((url, tree)) if bare(&url) != bare(&self.address().await) => tree,
+            _ => self.tree().await,
+        }
     }
 
     async fn tree(&mut self) -> Option<String> {

@@ -174,6 +174,11 @@ impl Verb {
         }
     }
 
+    /// Whether another page may be there afterwards, because somebody wanted to go on.
+    pub fn may_leave(&self) -> bool {
+        matches!(self, Self::Click(_) | Self::Press(_))
+    }
+
     /// The element it acts on or looks for.
     pub fn locators(&self) -> Option<&[Template]> {
         match self {

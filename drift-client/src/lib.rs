@@ -21,3 +21,8 @@ pub mod services;
 pub mod store;
 pub mod telemetry;
 pub mod verify;
+
+/// What the repository's README says in Rust compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

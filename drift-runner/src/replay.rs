@@ -152,18 +152,25 @@ pub fn version(entry: &Entry, tripped: Option<&Tripped>) -> Option<ScraperVersio
 #[derive(Default)]
 struct Watch {
     current: Option<(Step, Instant)>,
+    /// Of the current step's page, where the scraper has told it by naming the step again.
+    tree: Option<String>,
     passed: Vec<(Step, Option<String>)>,
     taken: Vec<StepTaken>,
 }
 
 impl Watch {
-    /// A step begins, so the one before ended well, on this page.
+    /// A step begins, so the one before ended well, on this page; or the current one tells its own page.
     fn begins(&mut self, step: Step, tree: Option<String>) {
         if self
             .current
             .as_ref()
             .is_some_and(|(current, _)| *current == step)
         {
+            // A line that is merely said twice has the tree of the step before.
+            let before = self.passed.last().and_then(|(_, tree)| tree.as_ref());
+            if tree.is_some() && tree.as_ref() != before {
+                self.tree = tree;
+            }
             return;
         }
         self.passes(tree);
@@ -171,8 +178,9 @@ impl Watch {
     }
 
     fn passes(&mut self, tree: Option<String>) {
+        let own = self.tree.take();
         if let Some(step) = self.ends() {
-            self.passed.push((step, tree));
+            self.passed.push((step, own.or(tree)));
         }
     }
 
@@ -184,5 +192,45 @@ impl Watch {
             millis,
         });
         Some(step)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(name: &str) -> Step {
+        Step::parse(name).unwrap()
+    }
+
+    fn tree(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    #[test]
+    fn the_next_line_brings_the_tree_of_a_step_and_the_last_step_brings_its_own() {
+        let mut watch = Watch::default();
+        watch.begins(step("open"), None);
+        watch.begins(step("sign-up"), tree("landing"));
+        watch.begins(step("sign-up"), tree("landing"));
+        watch.begins(step("sign-up"), tree("form"));
+        watch.passes(None);
+        assert_eq!(
+            watch.passed,
+            [
+                (step("open"), tree("landing")),
+                (step("sign-up"), tree("form"))
+            ]
+        );
+    }
+
+    #[test]
+    fn a_line_that_is_said_twice_brings_no_tree_to_the_wrong_step() {
+        let mut watch = Watch::default();
+        watch.begins(step("open"), None);
+        watch.begins(step("sign-up"), tree("landing"));
+        watch.begins(step("sign-up"), tree("landing"));
+        watch.passes(None);
+        assert_eq!(watch.passed.last(), Some(&(step("sign-up"), None)));
     }
 }

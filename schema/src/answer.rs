@@ -6,13 +6,13 @@ use uuid::Uuid;
 use crate::problem::Code;
 use crate::run::{Good, Proof, Seen, Verdict};
 use crate::time::{Day, Micros};
-use crate::words::{Digest, Service, Step, StepHash};
+use crate::words::{Digest, ScraperVersion, Service, Step, StepHash};
 
 macro_rules! answers {
-    ($($(#[$doc:meta])* pub struct $name:ident { $($body:tt)* })*) => {
-        $($(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    ($($(#[$meta:meta])* pub struct $name:ident { $($body:tt)* })*) => {
+        $(#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[cfg_attr(feature = "describe", derive(schemars::JsonSchema, utoipa::ToSchema))]
+        $(#[$meta])*
         pub struct $name { $($body)* })*
     };
 }
@@ -148,6 +148,39 @@ answers! {
         pub judged_at: Option<Micros>,
         #[cfg_attr(feature = "describe", schema(required))]
         pub known_issue: Option<KnownIssue>,
+        /// What people decided about it, if anything.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub decided: Option<DecidedByPeople>,
+    }
+
+    /// Who did each is in the log.
+    #[derive(Default)]
+    pub struct DecidedByPeople {
+        /// Since when a replay is waited for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub replay_asked: Option<Micros>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub muted: Option<Mute>,
+        /// When it was said to be fixed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub fix_declared: Option<Micros>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub renamed_to: Option<Step>,
+        /// Steps that were renamed to this one.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub old_names: Vec<Step>,
+    }
+
+    /// Ends with the first of these; with none of them, when somebody says so.
+    pub struct Mute {
+        pub since: Micros,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub until: Option<Micros>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub version: Option<ScraperVersion>,
+        /// After so many reports since.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub reports: Option<u64>,
     }
 
     pub struct DriftDetails {

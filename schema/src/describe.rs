@@ -5,7 +5,7 @@ mod typescript;
 
 use schemars::{Schema, schema_for};
 
-use crate::{answer, problem, report, run, scraper};
+use crate::{action, answer, problem, report, run, scraper};
 pub use typescript::scraper_types;
 
 /// File name and schema of every document that crosses the wire.
@@ -20,6 +20,8 @@ pub fn json_schemas() -> Vec<(&'static str, Schema)> {
         ("drifts", schema_for!(answer::Drifts)),
         ("drift", schema_for!(answer::DriftDetails)),
         ("events", schema_for!(answer::Events)),
+        ("drift-action", schema_for!(action::DriftAction)),
+        ("service-action", schema_for!(action::ServiceAction)),
         ("work", schema_for!(run::Work)),
         ("claim", schema_for!(run::Claim)),
         ("claimed", schema_for!(run::Claimed)),

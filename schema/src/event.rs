@@ -4,6 +4,7 @@
 //! A change of an event is a new version: add its golden file, and lift the older payload in `decode`.
 
 mod lifecycle;
+mod triage;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use crate::report::{Report, Tripwire, TripwireKind};
 use crate::time::{Day, Micros};
 use crate::words::{Digest, Host, Scope, ScraperVersion, Service, Step};
 pub use lifecycle::*;
+pub use triage::*;
 
 /// Something that happened, in the newest version of its payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +34,14 @@ pub enum Event {
     IssueRequested(IssueRequested),
     IssueWritten(IssueWritten),
     IssueChanged(IssueChanged),
+    ReplayAsked(ReplayAsked),
+    ReplayDropped(ReplayDropped),
+    DriftMuted(DriftMuted),
+    DriftUnmuted(DriftUnmuted),
+    FixDeclared(FixDeclared),
+    FixWithdrawn(FixWithdrawn),
+    StepRenamed(StepRenamed),
+    StepRenameUndone(StepRenameUndone),
     ReplaysPaused(ReplaysPaused),
     ReplaysResumed(ReplaysResumed),
     ArtifactStored(ArtifactStored),
@@ -168,6 +178,9 @@ pub struct KeyCreated {
     /// Reports per second; none for the server's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<u32>,
+    /// Who made it on the keys page, since version 2. None: somebody at the database itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// A key stops working at a moment: at once, or after the overlap of a rotation.
@@ -176,6 +189,9 @@ pub struct KeyCreated {
 pub struct KeyRevoked {
     pub key: String,
     pub at: Micros,
+    /// As in `KeyCreated`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// An event as the log holds it.
@@ -202,7 +218,7 @@ pub enum DecodeError {
 }
 
 macro_rules! kinds {
-    ($($name:ident = $kind:literal, $version:literal;)*) => {
+    ($($name:ident = $kind:literal, $version:literal $(and $older:literal)*;)*) => {
         impl Event {
             /// Every kind with its newest version.
             pub const KINDS: &'static [(&'static str, i32)] = &[$(($kind, $version),)*];
@@ -222,7 +238,7 @@ macro_rules! kinds {
 
             pub fn decode(kind: &str, version: i32, payload: &str) -> Result<Self, DecodeError> {
                 match (kind, version) {
-                    $(($kind, $version) => read(kind, version, payload).map(Self::$name),)*
+                    $(($kind, $version $(| $older)*) => read(kind, version, payload).map(Self::$name),)*
                     _ => Err(DecodeError::Unknown { kind: kind.to_owned(), version }),
                 }
             }
@@ -230,12 +246,13 @@ macro_rules! kinds {
     };
 }
 
+// An older version stands beside the newest where all that it lacks may be missing.
 kinds! {
     ReportReceived = "report-received", 1;
     ReportsErased = "reports-erased", 1;
     BatchesExpired = "batches-expired", 1;
-    KeyCreated = "key-created", 1;
-    KeyRevoked = "key-revoked", 1;
+    KeyCreated = "key-created", 2 and 1;
+    KeyRevoked = "key-revoked", 2 and 1;
     RunClaimed = "run-claimed", 1;
     RunExpired = "run-expired", 1;
     RunFinished = "run-finished", 1;
@@ -246,6 +263,14 @@ kinds! {
     IssueRequested = "issue-requested", 1;
     IssueWritten = "issue-written", 1;
     IssueChanged = "issue-changed", 1;
+    ReplayAsked = "replay-asked", 1;
+    ReplayDropped = "replay-dropped", 1;
+    DriftMuted = "drift-muted", 1;
+    DriftUnmuted = "drift-unmuted", 1;
+    FixDeclared = "fix-declared", 1;
+    FixWithdrawn = "fix-withdrawn", 1;
+    StepRenamed = "step-renamed", 1;
+    StepRenameUndone = "step-rename-undone", 1;
     ReplaysPaused = "replays-paused", 1;
     ReplaysResumed = "replays-resumed", 1;
     ArtifactStored = "artifact-stored", 1;

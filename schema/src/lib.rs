@@ -3,6 +3,7 @@
 //!
 //! Nothing here does I/O, reads a clock or draws a random number; who needs one of these passes it in.
 
+pub mod action;
 pub mod answer;
 pub mod chain;
 pub mod event;

@@ -49,12 +49,14 @@ codes! {
     LeaseLost = "lease_lost", 409, "This run does not hold the lease";
     /// The run said otherwise before, or nobody asked for this.
     RunConflict = "run_conflict", 409, "That does not fit what this run is at";
+    /// The detail says why not.
+    ActionConflict = "action_conflict", 409, "That cannot be done as things are";
     BodyTooLarge = "body_too_large", 413, "The body is over the limit";
     QuotaExceeded = "quota_exceeded", 413, "This workspace keeps as much evidence as it may";
     TooManyLines = "too_many_lines", 413, "The body has more lines than one request may have";
     UnsupportedMediaType = "unsupported_media_type", 415, "The Content-Type is not one that this resource reads";
     UnsupportedArtifact = "unsupported_artifact", 415, "The bytes are not a PNG, plain text or JSON";
-    UnsupportedEncoding = "unsupported_encoding", 415, "The Content-Encoding is not gzip or identity";
+    UnsupportedEncoding = "unsupported_encoding", 415, "The Content-Encoding is not one that this resource reads";
     UnknownField = "unknown_field", 422, "The report has a field that reports do not have";
     MissingField = "missing_field", 422, "A required field is missing";
     DuplicateField = "duplicate_field", 422, "A field stands twice";

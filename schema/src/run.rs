@@ -47,6 +47,9 @@ messages! {
         pub task: Task,
         /// Reports of the batches that are not handled yet.
         pub reports: i64,
+        /// Somebody asked for it, and waits.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        pub asked: bool,
     }
 
     /// The scraper's runs of one service.
@@ -162,6 +165,9 @@ messages! {
         pub issue: Option<Issue>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub fixed_in: Option<ScraperVersion>,
+        /// When somebody said so, where that is not what a replay has found.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub fix_declared: Option<Micros>,
         /// The last run that passed this step.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub last_good: Option<Good>,

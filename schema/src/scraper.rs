@@ -43,7 +43,8 @@ impl Line {
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 pub struct Progress {
     pub step: Step,
-    /// Masked tree of the page that the step before was about, and passed: what later pages are compared with.
+    /// Masked tree of the page that the step before worked on: what later pages are compared with. A line that names the same step again
+    /// brings that step's own; so the last one gets its tree.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tree: Option<String>,
 }

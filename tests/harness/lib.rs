@@ -8,6 +8,7 @@
 
 pub mod agentkeys;
 pub mod browser;
+pub mod browser_story;
 pub mod bucket;
 pub mod database;
 pub mod dovecot;

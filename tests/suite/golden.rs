@@ -2,6 +2,7 @@
 //! as it is stored and the link that the chain has after it.
 
 mod lifecycle;
+mod triage;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -109,6 +110,7 @@ fn today() -> Vec<(&'static str, Event)> {
             scopes: scopes.to_vec(),
             hash: Digest::parse(&"0f".repeat(32)).unwrap(),
             rate,
+            by: rate.map(|_| "github:octocat".to_owned()),
         })
     };
     vec![
@@ -153,18 +155,27 @@ fn today() -> Vec<(&'static str, Event)> {
             Event::BatchesExpired(BatchesExpired { before: day }),
         ),
         (
-            "key-created.1",
+            "key-created.2",
             key(
                 Some(50),
                 &[Scope::Ingest, Scope::Read, Scope::Runner, Scope::Admin],
             ),
         ),
-        ("key-created.1.least", key(None, &[Scope::Ingest])),
+        ("key-created.2.least", key(None, &[Scope::Ingest])),
         (
-            "key-revoked.1",
+            "key-revoked.2",
             Event::KeyRevoked(KeyRevoked {
                 key: "0123456789ab".to_owned(),
                 at: Micros(1_700_000_000_000_000),
+                by: Some("ba9876543210".to_owned()),
+            }),
+        ),
+        (
+            "key-revoked.2.least",
+            Event::KeyRevoked(KeyRevoked {
+                key: "0123456789ab".to_owned(),
+                at: Micros(1_700_000_000_000_000),
+                by: None,
             }),
         ),
     ]
@@ -205,7 +216,11 @@ fn every_event_that_was_ever_written_reads_and_keeps_its_link() {
     reason = "a switch of this test, not of the product"
 )]
 fn what_is_written_today_is_what_the_golden_files_say() {
-    for (name, event) in today().into_iter().chain(lifecycle::today()) {
+    for (name, event) in today()
+        .into_iter()
+        .chain(lifecycle::today())
+        .chain(triage::today())
+    {
         let file = format!("{name}.json");
         let golden = Golden::of(&event);
         let text = serde_json::to_string_pretty(&golden).unwrap();

@@ -256,6 +256,7 @@ async fn live(store: &Store, steps: &[Step]) -> Result<Model, TestCaseError> {
                     scopes: vec![Scope::Ingest],
                     hash: hash(),
                     rate: None,
+                    by: None,
                 };
                 let created = store.create_key(&workspace(), new, now).await;
                 prop_assert_eq!(created.is_ok(), !model.keys.contains_key(n));

@@ -54,6 +54,7 @@ impl Tale {
                     screenshot_ref: None,
                 },
                 issue: None,
+                fix_declared: None,
                 fixed_in: None,
                 last_good: Some(Good {
                     at: NOON.minus_seconds(86_400),

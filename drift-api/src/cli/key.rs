@@ -22,30 +22,38 @@ pub(super) enum Command {
         /// What it is for
         #[arg(long)]
         name: String,
+        /// The tenant that it belongs to
         #[arg(long, default_value = "default")]
         workspace: Workspace,
         /// Reports per second, instead of DRIFT_RATE_PER_KEY
         #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
         rate: Option<u32>,
+        /// Print JSON, for programs
         #[arg(long)]
         json: bool,
     },
     /// List keys, revoked ones included
     #[command(after_help = "Example: drift-api key list --json")]
     List {
+        /// Print JSON, for programs
         #[arg(long)]
         json: bool,
     },
     /// Stop a key
     #[command(after_help = "Example: drift-api key revoke 0123456789ab")]
-    Revoke { id: String },
+    Revoke {
+        /// As `key list` has it
+        id: String,
+    },
     /// Make a successor with the same rights, and stop the old key after an overlap
     #[command(after_help = "Example: drift-api key rotate 0123456789ab --overlap 7d")]
     Rotate {
+        /// As `key list` has it
         id: String,
         /// How long the old key goes on working
         #[arg(long, default_value = "24h", value_parser = crate::config::duration)]
         overlap: Duration,
+        /// Print JSON, for programs
         #[arg(long)]
         json: bool,
     },
@@ -76,6 +84,7 @@ pub(super) async fn run(command: Command, store: &Store) -> anyhow::Result<Done>
                 scopes: scopes.clone(),
                 hash: fresh.hash.clone(),
                 rate,
+                by: None,
             };
             store.create_key(&workspace, new, now).await?;
             if is_first {

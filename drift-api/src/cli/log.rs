@@ -1,26 +1,31 @@
 //! The commands that look after the log: verify, rebuild, export, import, erase, retain.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use drift_schema::event::Erasure;
 use drift_schema::{Day, Micros, Service, Workspace};
 use serde_json::json;
-use tokio::fs::File;
+use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncWriteExt as _, BufReader, BufWriter};
 
-use super::{Done, print, print_json};
+use super::{Done, counted, print, print_json, say};
 use crate::artifacts::Artifacts;
 use crate::config::Settings;
 use crate::retention;
 use crate::store::Store;
+use crate::telemetry::causes;
 
 #[derive(clap::Args)]
 pub(super) struct EraseArgs {
     #[command(flatten)]
     what: What,
+    /// Of which tenant
     #[arg(long, default_value = "default")]
     workspace: Workspace,
+    /// Print JSON, for programs
     #[arg(long)]
     json: bool,
 }
@@ -41,23 +46,24 @@ struct What {
 
 pub(super) async fn verify(store: &Store, json: bool) -> anyhow::Result<Done> {
     let verified = store.verify().await?;
+    // For the page about the log. Who may only read has still verified.
+    if let Err(error) = store.note_verification(&verified, Micros::now()).await {
+        say(&format!(
+            "the result is not kept for the pages: {}",
+            causes(&error)
+        ));
+    }
     let clean = verified.iter().all(crate::store::Verified::is_clean);
     if json {
         print_json(&json!({"clean": clean, "workspaces": verified}))?;
     } else {
         for one in &verified {
-            let what = match &one.broken {
-                None => format!(
-                    "chain whole, {} batches, {} keys and {} rows about drifts and runs differ from the log",
-                    one.differing_batches.unwrap_or(0),
-                    one.differing_keys.unwrap_or(0),
-                    one.differing_lifecycle.unwrap_or(0)
-                ),
-                Some(broken) => format!("chain broken at {}: {}", broken.position, broken.what),
-            };
             let line = format!(
-                "{}: {} events ({} erased), {what}\n",
-                one.workspace, one.events, one.erased
+                "{}: {} ({} erased), {}\n",
+                one.workspace,
+                events(one.events),
+                one.erased,
+                one.found()
             );
             print(&line)?;
         }
@@ -73,8 +79,12 @@ pub(super) async fn rebuild(store: &Store, json: bool) -> anyhow::Result<Done> {
     }
     for one in &rebuilt {
         let line = format!(
-            "{}: {} events read, {} batches, {} keys and {} rows about drifts and runs mended\n",
-            one.workspace, one.events, one.mended_batches, one.mended_keys, one.mended_lifecycle
+            "{}: {} read, {}, {} and {} about drifts and runs mended\n",
+            one.workspace,
+            events(one.events),
+            batches(one.mended_batches),
+            keys(one.mended_keys),
+            rows(one.mended_lifecycle)
         );
         print(&line)?;
     }
@@ -84,9 +94,16 @@ pub(super) async fn rebuild(store: &Store, json: bool) -> anyhow::Result<Done> {
 pub(super) async fn export(store: &Store, out: Option<PathBuf>) -> anyhow::Result<Done> {
     match out {
         Some(path) => {
-            let file = File::create(&path)
+            // The log says who uses which scraper, and has the hashes of keys. An older file keeps its mode when it is opened.
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(true).mode(0o600);
+            let file = options
+                .open(&path)
                 .await
                 .with_context(|| format!("cannot create {}", path.display()))?;
+            file.set_permissions(Permissions::from_mode(0o600))
+                .await
+                .with_context(|| format!("cannot keep {} to its owner", path.display()))?;
             let mut file = BufWriter::new(file);
             store.export(&mut file).await?;
             file.flush().await?;
@@ -121,8 +138,9 @@ pub(super) async fn import(
         print_json(&imported)
     } else {
         print(&format!(
-            "{} events in {} workspaces\n",
-            imported.events, imported.workspaces
+            "{} in {}\n",
+            events(imported.events),
+            counted(imported.workspaces as u64, "workspace", "workspaces")
         ))
     }
 }
@@ -138,13 +156,35 @@ pub(super) async fn erase(store: &Store, args: EraseArgs) -> anyhow::Result<Done
             before: before.context("--before needs a day")?.start(),
         },
     };
+    // A mistyped name must not look like one of which nothing is left.
+    match &reason {
+        Erasure::Key { key } => {
+            let keys = store.keys().await?;
+            let is_there = keys
+                .iter()
+                .any(|known| known.id == *key && known.workspace == args.workspace);
+            anyhow::ensure!(
+                is_there,
+                "there is no key {} in workspace {}: see `drift-api key list`",
+                key.escape_debug(),
+                args.workspace
+            );
+        }
+        Erasure::Service { service } => anyhow::ensure!(
+            store.knows_service(&args.workspace, service).await?,
+            "nothing was ever reported of {service} in workspace {}",
+            args.workspace
+        ),
+        Erasure::Age { .. } | Erasure::Count { .. } => {}
+    }
     let erased = store.erase(&args.workspace, &reason, Micros::now()).await?;
     if args.json {
         print_json(&erased)
     } else {
         print(&format!(
-            "{} payloads and {} batches erased\n",
-            erased.reports, erased.batches
+            "{} and {} erased\n",
+            payloads(erased.reports),
+            batches(erased.batches)
         ))
     }
 }
@@ -159,9 +199,31 @@ pub(super) async fn retain(store: &Store, settings: &Settings, json: bool) -> an
     }
     for (workspace, erased) in done {
         print(&format!(
-            "{workspace}: {} payloads, {} batches and {} pieces of evidence forgotten\n",
-            erased.reports, erased.batches, erased.artifacts
+            "{workspace}: {}, {} and {} forgotten\n",
+            payloads(erased.reports),
+            batches(erased.batches),
+            counted(erased.artifacts, "piece of evidence", "pieces of evidence")
         ))?;
     }
     Ok(Done::Well)
+}
+
+fn events(number: impl Into<i128>) -> String {
+    counted(number, "event", "events")
+}
+
+fn batches(number: impl Into<i128>) -> String {
+    counted(number, "batch", "batches")
+}
+
+fn keys(number: impl Into<i128>) -> String {
+    counted(number, "key", "keys")
+}
+
+fn rows(number: impl Into<i128>) -> String {
+    counted(number, "row", "rows")
+}
+
+fn payloads(number: impl Into<i128>) -> String {
+    counted(number, "payload", "payloads")
 }

@@ -59,6 +59,47 @@ pub const SETTINGS: &[Setting] = &[
         secret: true,
     },
     setting(
+        "DRIFT_SESSION_LIFETIME",
+        "12h",
+        "How long somebody who signed in to the pages stays signed in.",
+    ),
+    setting(
+        "DRIFT_GITHUB_OAUTH_CLIENT_ID",
+        "",
+        "Of an OAuth app at GitHub whose callback is /sign-in/github/callback. Default: people sign in with keys only.",
+    ),
+    Setting {
+        name: "DRIFT_GITHUB_OAUTH_CLIENT_SECRET",
+        default: "",
+        help: "Of the same OAuth app.",
+        secret: true,
+    },
+    setting(
+        "DRIFT_GITHUB_OAUTH_ORGS",
+        "",
+        "Organisations whose members may sign in with GitHub, separated by commas.",
+    ),
+    setting(
+        "DRIFT_GITHUB_OAUTH_USERS",
+        "",
+        "Users who may sign in with GitHub, separated by commas.",
+    ),
+    setting(
+        "DRIFT_GITHUB_OAUTH_ADMINS",
+        "",
+        "Of these the users who may decide things and manage keys; the others only look. Default: all.",
+    ),
+    setting(
+        "DRIFT_GITHUB_URL",
+        "https://github.com",
+        "Where people sign in; another address for GitHub Enterprise.",
+    ),
+    setting(
+        "DRIFT_GITHUB_API_URL",
+        "https://api.github.com",
+        "Its API, as in https://github.example.com/api/v3.",
+    ),
+    setting(
         "DRIFT_MIGRATE",
         "true",
         "Bring the database up to date at start. With false, `drift-api migrate` must have been run.",

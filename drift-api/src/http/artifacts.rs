@@ -45,6 +45,7 @@ pub(super) async fn put(
     let accepts = Accepts {
         media_types: &[],
         limit: MOST_BYTES,
+        gzip: true,
         deadline: state.body_deadline,
     };
     let bytes = accepts.read(&request, payload).await?;

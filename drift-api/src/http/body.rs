@@ -17,16 +17,18 @@ use super::State;
 use super::error::ApiError;
 
 /// What a resource takes.
-pub(super) struct Accepts {
+pub(crate) struct Accepts {
     /// The first is what is usual; none is any.
-    pub(super) media_types: &'static [&'static str],
+    pub(crate) media_types: &'static [&'static str],
     /// Bytes, before and after inflating.
-    pub(super) limit: usize,
-    pub(super) deadline: Duration,
+    pub(crate) limit: usize,
+    /// Whether it may come compressed.
+    pub(crate) gzip: bool,
+    pub(crate) deadline: Duration,
 }
 
 impl Accepts {
-    pub(super) async fn read(
+    pub(crate) async fn read(
         &self,
         request: &HttpRequest,
         payload: Payload,
@@ -60,7 +62,11 @@ impl Accepts {
         let gzip = match only(request, &CONTENT_ENCODING) {
             Only::None => false,
             Only::One(encoding) if encoding.as_bytes().eq_ignore_ascii_case(b"identity") => false,
-            Only::One(encoding) if encoding.as_bytes().eq_ignore_ascii_case(b"gzip") => true,
+            Only::One(encoding)
+                if self.gzip && encoding.as_bytes().eq_ignore_ascii_case(b"gzip") =>
+            {
+                true
+            }
             Only::One(_) | Only::Many => return Err(Code::UnsupportedEncoding.into()),
         };
         let length = request.headers().get(CONTENT_LENGTH);
@@ -112,6 +118,7 @@ pub(super) async fn json<T: DeserializeOwned>(
     let accepts = Accepts {
         media_types: &["application/json"],
         limit: JSON_BYTES,
+        gzip: true,
         deadline: state.body_deadline,
     };
     let body = accepts.read(request, payload).await?;

@@ -13,13 +13,16 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::{artifacts, batches, drifts, events, fresh, health, hooks, known, reports, runs};
+use super::{
+    actions, artifacts, batches, drifts, events, fresh, health, hooks, known, reports, runs,
+};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Drift tracker", description = "Reports of pages that changed shape under a scraper."),
     paths(
         reports::create, reports::create_many, known::show, fresh::list, batches::list, drifts::list, drifts::show, events::list,
+        actions::on_drift, actions::on_service,
         artifacts::put, artifacts::show, artifacts::link, hooks::github,
         runs::work, runs::claim, runs::heartbeat, runs::passed, runs::left, runs::judged, runs::done, runs::finish, runs::observed, runs::asked,
         health::alive, health::ready, health::metrics
@@ -29,6 +32,7 @@ use super::{artifacts, batches, drifts, events, fresh, health, hooks, known, rep
         (name = "ingest", description = "What scrapers in the field send and ask"),
         (name = "runner", description = "What the runner asks"),
         (name = "read", description = "What maintainers look at"),
+        (name = "triage", description = "What maintainers decide"),
         (name = "operations", description = "What keeps the process running"),
     )
 )]

@@ -3,7 +3,7 @@
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, Path};
 use drift_schema::answer::{DriftDetails, Drifts};
-use drift_schema::{Code, Problem, Refusal, Scope, Service, StepHash};
+use drift_schema::{Code, Micros, Problem, Refusal, Scope, Service, StepHash};
 use serde::Deserialize;
 
 use super::error::ApiError;
@@ -53,9 +53,13 @@ pub(super) async fn list(
             DriftCursor::parse(&text).ok_or(refusal)
         })
         .transpose()?;
-    let drifts = state
-        .store
-        .drifts(&key.workspace, service.as_ref(), cursor, limit);
+    let drifts = state.store.drifts(
+        &key.workspace,
+        service.as_ref(),
+        cursor,
+        limit,
+        Micros::now(),
+    );
     Ok(Json(state.read(drifts).await?))
 }
 
@@ -76,7 +80,10 @@ pub(super) async fn show(
 ) -> Result<Json<DriftDetails>, ApiError> {
     let key = state.authorise(&request, &[Scope::Read]).await?;
     let (service, hash) = path.into_inner();
-    let details = state.store.drift_details(&key.workspace, &service, &hash);
+    let now = Micros::now();
+    let details = state
+        .store
+        .drift_details(&key.workspace, &service, &hash, now);
     let details = state.read(details).await?.ok_or(Code::NotFound)?;
     Ok(Json(details))
 }

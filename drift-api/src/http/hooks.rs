@@ -53,7 +53,7 @@ struct Changes {
         (status = 400, description = "`malformed_request`, `malformed_json`", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "`invalid_signature`", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "`body_too_large`", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "`unsupported_media_type`", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "`unsupported_media_type`, `unsupported_encoding`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn github(
@@ -73,6 +73,8 @@ pub(super) async fn github(
     let accepts = Accepts {
         media_types: &["application/json"],
         limit: MOST_BYTES,
+        // GitHub sends none, and nobody is to make us inflate what is not proved to be GitHub's.
+        gzip: false,
         deadline: state.body_deadline,
     };
     let body = accepts.read(&request, payload).await?;

@@ -57,6 +57,7 @@ async fn create_one(
     let accepts = Accepts {
         media_types: &["application/json"],
         limit: REPORT_BYTES,
+        gzip: true,
         deadline: state.body_deadline,
     };
     let body = accepts.read(request, payload).await?;
@@ -138,6 +139,7 @@ async fn create_lines(
     let accepts = Accepts {
         media_types,
         limit: REPORTS_BYTES,
+        gzip: true,
         deadline: state.body_deadline,
     };
     let body = accepts.read(request, payload).await?;

@@ -15,6 +15,7 @@ use super::error::ApiError;
 use super::{State, body};
 use crate::lifecycle::Impossible;
 use crate::store::Decided;
+use crate::telemetry::causes;
 
 /// What there is to do
 ///
@@ -30,6 +31,9 @@ pub(super) async fn work(state: Data<State>, request: HttpRequest) -> Result<Jso
     let key = state
         .authorise(&request, &[Scope::Runner, Scope::Read])
         .await?;
+    if key.may(&[Scope::Runner]) {
+        state.hears_of_a_runner(&key.workspace).await;
+    }
     let work = state.store.work(&key.workspace, Micros::now());
     Ok(Json(state.read(work).await?))
 }
@@ -126,6 +130,20 @@ pub(super) async fn observed(
     }
 }
 
+impl State {
+    /// Notes that a runner is there. No request fails for it.
+    async fn hears_of_a_runner(&self, workspace: &Workspace) {
+        let now = Micros::now();
+        if !self.contacts.is_news(workspace, now) {
+            return;
+        }
+        let noting = self.store.hear_of_runner(workspace, now);
+        if let Ok(Err(error)) = tokio::time::timeout(self.store_deadline, noting).await {
+            tracing::debug!(error = %causes(&error), "could not note that a runner was here");
+        }
+    }
+}
+
 /// Say that the issues were asked about
 ///
 /// Those whose webhooks come are then left alone for a day.
@@ -179,6 +197,7 @@ async fn read<T: DeserializeOwned>(
     payload: Payload,
 ) -> Result<(Workspace, T), ApiError> {
     let key = state.authorise(request, &[Scope::Runner]).await?;
+    state.hears_of_a_runner(&key.workspace).await;
     Ok((
         key.workspace.clone(),
         body::json(state, request, payload).await?,

@@ -1,17 +1,23 @@
 //! One drift: from the first verdict to the fix that holds. Here stands what it is and what it means to others;
-//! `deciding` says what may happen next, `applying` what an event makes of it.
+//! `deciding` says what may happen next, `applying` what an event makes of it, `triage` what people decide in between.
 
 mod applying;
 mod deciding;
+pub mod triage;
 
 use drift_schema::answer::KnownIssue;
 use drift_schema::run::{Good, Issue, Proof, Task, Verdict};
 use drift_schema::words::FailureCode;
-use drift_schema::{Micros, ScraperVersion};
+use drift_schema::{Micros, ScraperVersion, Step};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use deciding::Judging;
+pub use triage::{Asked, Declared, Muted};
+
+/// Labels of drifts that people decided about. A mute may be over, which only who looks closer can tell.
+pub const MUTED: &str = "muted";
+pub const RENAMED: &str = "renamed";
 
 /// A drift as the events about it left it. Reports are not among them: those are counted in batches.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +44,18 @@ pub struct Drift {
     /// When somebody last closed the issue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<Micros>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub muted: Option<Muted>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub declared: Option<Declared>,
+    /// The step's name today: what is reported of it is about that one, and nothing is done about this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renamed_to: Option<Step>,
+    /// Steps of which this is the name today.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub old_names: Vec<Step>,
     /// What happened, newest last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub moments: Vec<Moment>,
@@ -95,11 +113,15 @@ pub struct Moment {
 impl Drift {
     /// What is to be done about it, given whether reports wait that nobody has looked at.
     pub fn task(&self, is_fresh: bool) -> Option<Task> {
+        let asked = self.asked.is_some();
         match self.stage {
+            _ if self.renamed_to.is_some() => None,
             Stage::Opening => Some(Task::Open),
             Stage::Reopening => Some(Task::Reopen),
             Stage::Closed => Some(Task::Verify),
+            Stage::Open if asked => Some(Task::Verify),
             Stage::Open => is_fresh.then_some(Task::Bump),
+            _ if asked => Some(Task::Replay),
             Stage::Settling if !is_fresh => Some(Task::Settle),
             Stage::Unconfirmed | Stage::Settling | Stage::Fixed => is_fresh.then_some(Task::Replay),
         }
@@ -111,6 +133,18 @@ impl Drift {
             Some(task @ (Task::Open | Task::Reopen)) => task,
             _ if matches!(self.stage, Stage::Open | Stage::Closed) => Task::Verify,
             _ => Task::Replay,
+        }
+    }
+
+    /// As it is looked for: the stage, unless people decided otherwise.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self {
+                renamed_to: Some(_),
+                ..
+            } => RENAMED,
+            Self { muted: Some(_), .. } => MUTED,
+            _ => self.stage.as_str(),
         }
     }
 

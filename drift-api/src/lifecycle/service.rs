@@ -1,10 +1,12 @@
 //! One service: whether its scraper may run now, who is at it, and what earlier runs left behind.
 
-use drift_schema::event::{Event, RunClaimed, TaskClaimed};
+use drift_schema::event::{Event, ReplaysPaused, ReplaysResumed, RunClaimed, TaskClaimed};
 use drift_schema::run::{Budget, Leftover, Spent, Verdict, Withheld, WithheldFor};
-use drift_schema::{Day, Micros};
+use drift_schema::{Day, Micros, Service};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use super::drift::triage::Refused;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -74,6 +76,21 @@ impl ServiceState {
         match self.spent(now).withheld(budget, urgent, now) {
             Some(withheld) => Err(withheld),
             None => Ok(()),
+        }
+    }
+
+    /// Switches replays off or on, of this service or, with none, of all that it stands for.
+    pub fn switch(
+        &self,
+        service: Option<Service>,
+        paused: bool,
+        by: String,
+    ) -> Result<Event, Refused> {
+        match (self.paused, paused) {
+            (false, true) => Ok(Event::ReplaysPaused(ReplaysPaused { service, by })),
+            (true, false) => Ok(Event::ReplaysResumed(ReplaysResumed { service, by })),
+            (true, true) => Err(Refused::PausedAlready),
+            (false, false) => Err(Refused::NotPaused),
         }
     }
 

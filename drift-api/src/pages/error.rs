@@ -10,6 +10,7 @@ use actix_web::{HttpResponse, ResponseError};
 use askama::Template;
 use drift_schema::Code;
 
+use super::notice::see_other;
 use super::{Frame, answer};
 use crate::http::error::ApiError;
 use crate::store::StoreError;
@@ -19,8 +20,12 @@ use crate::telemetry::request;
 pub(crate) enum PageError {
     /// What there is none of, as in `drift`.
     NotFound(&'static str),
-    /// Nobody is signed in.
+    /// The key is not good.
     SignIn,
+    /// Nobody is signed in, who would see this page. They are sent to where they can.
+    SignedOut(String),
+    /// A form that is not ours, or of another session.
+    Forged,
     /// The key is good, but not for this.
     Forbidden,
     /// May pass by itself.
@@ -37,7 +42,8 @@ impl PageError {
     fn title(&self) -> &'static str {
         match self {
             Self::NotFound(_) => "Not found",
-            Self::SignIn => "Sign in",
+            Self::SignIn | Self::SignedOut(_) => "Sign in",
+            Self::Forged => "This form was not sent from here",
             Self::Forbidden => "Not with this key",
             Self::Unavailable(_) => "The database cannot be reached",
             Self::Internal => "Something failed",
@@ -65,6 +71,12 @@ impl From<ApiError> for PageError {
     }
 }
 
+impl From<Code> for PageError {
+    fn from(code: Code) -> Self {
+        ApiError::from(code).into()
+    }
+}
+
 impl From<StoreError> for PageError {
     fn from(error: StoreError) -> Self {
         ApiError::from(error).into()
@@ -84,13 +96,18 @@ impl ResponseError for PageError {
         match self {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::SignIn => StatusCode::UNAUTHORIZED,
-            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::SignedOut(_) => StatusCode::SEE_OTHER,
+            Self::Forbidden | Self::Forged => StatusCode::FORBIDDEN,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
     fn error_response(&self) -> HttpResponse {
+        if let Self::SignedOut(next) = self {
+            let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
+            return see_other(&format!("/sign-in?next={next}"));
+        }
         let contents = ErrorPage {
             frame: Frame::for_anybody(self.title()),
             error: self,

@@ -65,6 +65,11 @@ impl fmt::Display for When {
 /// Digits, letters and our own markup.
 impl askama::filters::HtmlSafe for When {}
 
+/// A moment to the second, in UTC.
+pub(crate) fn exact(at: &Micros) -> String {
+    When::new(*at, *at).exact()
+}
+
 /// A length of time, as in `1.4 s`.
 pub(crate) fn span(millis: u64) -> String {
     match millis {

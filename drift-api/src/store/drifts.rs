@@ -1,7 +1,9 @@
 //! Drifts to be looked at: the steps that were reported, which only the batches know, together with those that
 //! something else happened to.
 
-use drift_schema::answer::{Drift as Answer, DriftDay, DriftDetails, DriftMoment, Drifts};
+use drift_schema::answer::{
+    DecidedByPeople, Drift as Answer, DriftDay, DriftDetails, DriftMoment, Drifts,
+};
 use drift_schema::{Micros, Service, Step, StepHash, Workspace};
 
 use super::session::{Row, Session};
@@ -32,6 +34,16 @@ const SQLITE_REPORTED: &str = "
         FROM steps WHERE n < $4 AND at IS NOT NULL
     )
     SELECT substr(at, 1, instr(at, ' ') - 1), substr(at, instr(at, ' ') + 1) FROM steps WHERE at IS NOT NULL";
+/// The same within a service, where both databases hop alike.
+const STEPS_OF: &str = "
+    WITH RECURSIVE steps (n, step) AS (
+        SELECT 1, MIN(step) FROM batches WHERE workspace = $1 AND service = $2 AND step > $3
+        UNION ALL
+        SELECT n + 1, (SELECT MIN(step) FROM batches WHERE workspace = $1 AND service = $2 AND step > steps.step)
+        FROM steps WHERE n < $4 AND step IS NOT NULL
+    )
+    SELECT step FROM steps WHERE step IS NOT NULL";
+const STEPS_AT_ONCE: i64 = 500;
 const LOOKED_AT: &str = "
     SELECT service, step FROM drifts WHERE workspace = $1 AND (service, step) > ($2, $3) ORDER BY service, step LIMIT $4";
 const NUMBERS: &str = "
@@ -64,6 +76,7 @@ impl Store {
         only: Option<&Service>,
         from: Option<DriftCursor>,
         limit: u16,
+        now: Micros,
     ) -> Result<Drifts> {
         let mut session = self.db.snapshot().await?;
         let from = match (from, only) {
@@ -84,8 +97,9 @@ impl Store {
         let mut drifts = Vec::with_capacity(steps.len());
         for (service, step) in steps {
             let drift = session.drift(workspace, &service, &step).await?;
-            let numbers = session.numbers(workspace, &service, &step).await?;
-            drifts.push(answer(service, step, &drift.unwrap_or_default(), &numbers)?);
+            let drift = drift.unwrap_or_default();
+            let answer = session.drift_answer(workspace, service, step, &drift, now);
+            drifts.push(answer.await?);
         }
         let next = drifts
             .last()
@@ -99,6 +113,7 @@ impl Store {
         workspace: &Workspace,
         service: &Service,
         hash: &StepHash,
+        now: Micros,
     ) -> Result<Option<DriftDetails>> {
         self.count_facts_if_few(workspace).await?;
         let mut session = self.db.snapshot().await?;
@@ -107,8 +122,9 @@ impl Store {
         };
         let drift = session.drift(workspace, service, &step).await?;
         let drift = drift.unwrap_or_default();
-        let numbers = session.numbers(workspace, service, &step).await?;
-        let seen = session.seen(workspace, service, &step).await?;
+        let seen = session
+            .seen_of_all_names(workspace, service, &step, &drift)
+            .await?;
         let params = [
             workspace.as_str().into(),
             service.as_str().into(),
@@ -123,7 +139,9 @@ impl Store {
             });
         }
         Ok(Some(DriftDetails {
-            drift: answer(service.clone(), step, &drift, &numbers)?,
+            drift: session
+                .drift_answer(workspace, service.clone(), step, &drift, now)
+                .await?,
             seen,
             days,
             proof: drift.proof,
@@ -176,7 +194,7 @@ impl Session {
     }
 
     /// A hash is not to be turned back: the steps of the service are tried.
-    async fn step_by_hash(
+    pub(super) async fn step_by_hash(
         &mut self,
         workspace: &Workspace,
         service: &Service,
@@ -185,22 +203,43 @@ impl Session {
         if let Some(step) = self.step_of(workspace, service, hash).await? {
             return Ok(Some(step));
         }
-        let mut from = (service.to_string(), String::new());
+        let mut from = String::new();
         loop {
-            let page = self.steps_after(workspace, &from, 500).await?;
-            for (of, step) in &page {
-                if of != service {
-                    return Ok(None);
-                }
+            let params = [
+                workspace.as_str().into(),
+                service.as_str().into(),
+                from.into(),
+                STEPS_AT_ONCE.into(),
+            ];
+            let page = self.rows(STEPS_OF, params).await?;
+            let mut last: Option<Step> = None;
+            for row in &page {
+                let step: Step = row.word(0)?;
                 if step.hash() == *hash {
-                    return Ok(Some(step.clone()));
+                    return Ok(Some(step));
                 }
+                last = Some(step);
             }
-            let Some((_, last)) = page.last() else {
-                return Ok(None);
-            };
-            from.1 = last.to_string();
+            match last {
+                Some(last) if page.len() as i64 == STEPS_AT_ONCE => from = last.to_string(),
+                _ => return Ok(None),
+            }
         }
+    }
+
+    pub(super) async fn drift_answer(
+        &mut self,
+        workspace: &Workspace,
+        service: Service,
+        step: Step,
+        drift: &Drift,
+        now: Micros,
+    ) -> Result<Answer> {
+        let numbers = self.numbers(workspace, &service, &step).await?;
+        let decided = self
+            .decided_by_people(workspace, &service, &step, drift, now)
+            .await?;
+        answer(service, step, drift, &numbers, decided)
     }
 
     async fn numbers(
@@ -219,7 +258,13 @@ impl Session {
     }
 }
 
-fn answer(service: Service, step: Step, drift: &Drift, numbers: &Row) -> Result<Answer> {
+fn answer(
+    service: Service,
+    step: Step,
+    drift: &Drift,
+    numbers: &Row,
+    decided: Option<DecidedByPeople>,
+) -> Result<Answer> {
     Ok(Answer {
         step_hash: step.hash(),
         service,
@@ -232,5 +277,6 @@ fn answer(service: Service, step: Step, drift: &Drift, numbers: &Row) -> Result<
         verdict: drift.judged.as_ref().map(|judged| judged.verdict),
         judged_at: drift.judged.as_ref().map(|judged| judged.at),
         known_issue: drift.known_issue(),
+        decided,
     })
 }

@@ -79,10 +79,18 @@ impl Changes {
 impl Store {
     /// Counts what is not counted yet, if that is not much.
     pub(super) async fn count_facts_if_few(&self, workspace: &Workspace) -> Result<()> {
+        self.count_facts_if_at_most(workspace, FEW).await
+    }
+
+    pub(super) async fn count_facts_if_at_most(
+        &self,
+        workspace: &Workspace,
+        most: i64,
+    ) -> Result<()> {
         let row = self.db.row(CURSOR, [workspace.as_str().into()]).await?;
         let cursor: i64 = row.map(|row| row.get(0)).transpose()?.unwrap_or(0);
-        if self.head(workspace).await? - cursor <= FEW {
-            self.count_facts(workspace, FEW).await?;
+        if self.head(workspace).await? - cursor <= most {
+            self.count_facts(workspace, most).await?;
         }
         Ok(())
     }
@@ -236,7 +244,7 @@ impl Session {
         })
     }
 
-    async fn newest_counted(
+    pub(super) async fn newest_counted(
         &mut self,
         workspace: &Workspace,
         service: &Service,

@@ -13,6 +13,8 @@ pub struct NewKey {
     pub scopes: Vec<Scope>,
     pub hash: Digest,
     pub rate: Option<u32>,
+    /// None: somebody at the database itself.
+    pub by: Option<String>,
 }
 
 /// A key as the table has it.
@@ -36,7 +38,7 @@ const KEYS: &str = "
     SELECT keys.key, workspace, name, scopes, hash, rate, created_at, revoked_at, used_at
     FROM keys LEFT JOIN key_uses ON key_uses.key = keys.key ORDER BY created_at, keys.key";
 const KEY: &str = "SELECT workspace, name, scopes, rate, revoked_at FROM keys WHERE key = $1";
-const ANY_KEY: &str = "SELECT key FROM keys LIMIT 1";
+const ANY_ADMIN: &str = "SELECT key FROM keys WHERE ' ' || scopes || ' ' LIKE '% admin %' LIMIT 1";
 const USED: &str = "
     INSERT INTO key_uses (key, used_at) VALUES ($1, $2)
     ON CONFLICT (key) DO UPDATE SET used_at = excluded.used_at WHERE key_uses.used_at < excluded.used_at";
@@ -51,7 +53,7 @@ impl Store {
         Ok(session.commit().await?)
     }
 
-    /// Issues keys where there are none at all, and says whether it did. `keep` runs before the commit, so that nobody's
+    /// Issues keys where nobody ever got one that may do everything, and says whether it did. `keep` runs before the commit, so that nobody's
     /// keys are in force and in no hand; of several processes that start at once only one comes that far.
     pub async fn create_first_keys(
         &self,
@@ -62,7 +64,7 @@ impl Store {
     ) -> Result<bool> {
         let mut session = self.db.write().await?;
         let mut head = session.lock_head(workspace).await?;
-        if session.row(ANY_KEY, []).await?.is_some() {
+        if session.row(ANY_ADMIN, []).await?.is_some() {
             session.roll_back().await?;
             return Ok(false);
         }
@@ -78,17 +80,46 @@ impl Store {
 
     /// Stops a key at a moment. Revoking one that is stopped already changes nothing, unless it is to stop earlier.
     pub async fn revoke_key(&self, id: &str, at: Micros, now: Micros) -> Result<()> {
+        if self.stop_key(None, id, at, None, now).await? {
+            Ok(())
+        } else {
+            Err(no_such(id))
+        }
+    }
+
+    /// The same for somebody of a workspace, who sees no other's keys. False: there is no such key.
+    pub async fn revoke_key_of(
+        &self,
+        workspace: &Workspace,
+        id: &str,
+        by: String,
+        now: Micros,
+    ) -> Result<bool> {
+        self.stop_key(Some(workspace), id, now, Some(by), now).await
+    }
+
+    async fn stop_key(
+        &self,
+        only: Option<&Workspace>,
+        id: &str,
+        at: Micros,
+        by: Option<String>,
+        now: Micros,
+    ) -> Result<bool> {
         let mut session = self.db.write().await?;
-        let row = session
-            .row(KEY, [id.into()])
-            .await?
-            .ok_or_else(|| no_such(id))?;
+        let Some(row) = session.row(KEY, [id.into()]).await? else {
+            return Ok(false);
+        };
         let workspace: Workspace = row.word(0)?;
+        if only.is_some_and(|only| *only != workspace) {
+            return Ok(false);
+        }
         if row
             .get::<Option<i64>>(4)?
             .is_some_and(|stopped| stopped <= at.0)
         {
-            return Ok(session.roll_back().await?);
+            session.roll_back().await?;
+            return Ok(true);
         }
         let mut head = session.lock_head(&workspace).await?;
         session
@@ -98,11 +129,13 @@ impl Store {
                 Event::KeyRevoked(KeyRevoked {
                     key: id.to_owned(),
                     at,
+                    by,
                 }),
                 now,
             )
             .await?;
-        Ok(session.commit().await?)
+        session.commit().await?;
+        Ok(true)
     }
 
     /// Issues a successor with the same rights and lets the old key stop at `until`.
@@ -135,6 +168,7 @@ impl Store {
             scopes: scopes.clone(),
             hash,
             rate: rate(row.get(3)?),
+            by: None,
         };
         let mut head = session.lock_head(&workspace).await?;
         session
@@ -147,6 +181,7 @@ impl Store {
                 Event::KeyRevoked(KeyRevoked {
                     key: old.to_owned(),
                     at: until,
+                    by: None,
                 }),
                 now,
             )
@@ -196,6 +231,7 @@ fn created(new: NewKey) -> Event {
         scopes,
         hash,
         rate,
+        by,
     } = new;
     Event::KeyCreated(KeyCreated {
         key: id,
@@ -203,6 +239,7 @@ fn created(new: NewKey) -> Event {
         scopes,
         hash,
         rate,
+        by,
     })
 }
 

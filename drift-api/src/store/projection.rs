@@ -45,7 +45,7 @@ impl Session {
         match event {
             Event::ReportReceived(report) => {
                 let news = self
-                    .drift(workspace, &report.service, &report.step)
+                    .drift_of_todays_name(workspace, &report.service, &report.step)
                     .await?
                     .is_none_or(|drift| drift.concerns(&report.scraper_version));
                 let tally = Tally::one(recorded.position, recorded.at, report, news);
@@ -91,6 +91,7 @@ impl Session {
                 scopes,
                 hash,
                 rate,
+                by: _,
             }) => {
                 let scopes = scopes
                     .iter()
@@ -108,7 +109,7 @@ impl Session {
                 ];
                 self.run(ADD_KEY, params).await?;
             }
-            Event::KeyRevoked(KeyRevoked { key, at }) => {
+            Event::KeyRevoked(KeyRevoked { key, at, by: _ }) => {
                 self.run(REVOKE_KEY, [scope.into(), key.as_str().into(), at.0.into()])
                     .await?;
             }
@@ -138,6 +139,14 @@ impl Session {
             | Event::IssueRequested(_)
             | Event::IssueWritten(_)
             | Event::IssueChanged(_)
+            | Event::ReplayAsked(_)
+            | Event::ReplayDropped(_)
+            | Event::DriftMuted(_)
+            | Event::DriftUnmuted(_)
+            | Event::FixDeclared(_)
+            | Event::FixWithdrawn(_)
+            | Event::StepRenamed(_)
+            | Event::StepRenameUndone(_)
             | Event::ReplaysPaused(_)
             | Event::ReplaysResumed(_) => {
                 self.project_lifecycle(workspace, recorded.position, recorded.at, event)

@@ -1,14 +1,18 @@
 //! What the API reads. Every list is bounded, and every statement walks an index.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use drift_schema::answer::{
     Action, Batch, Batches, Events, Fresh, FreshBatch, FreshService, Known, LoggedEvent,
 };
 use drift_schema::{Day, Micros, Service, Step, Workspace};
 
 use super::log::{NEXT_EVENTS, StoredRow};
-use super::session::Row;
+use super::session::{Row, Session};
 use super::{Result, Store, StoreError};
 use crate::lifecycle::Drift;
+use crate::lifecycle::drift::{MUTED, RENAMED};
 
 /// The most batches that one answer about fresh ones holds; the rest shows once these are handled.
 const MOST_FRESH: i64 = 10_000;
@@ -31,6 +35,11 @@ const BATCHES_OF_SERVICE: &str = "
     SELECT service, step, day, count, first_seen, last_seen, screenshot_ref, fresh FROM batches
     WHERE workspace = $1 AND (day, service, step) < ($2, $3, $4) AND service = $6
     ORDER BY day DESC, service DESC, step DESC LIMIT $5";
+/// A service has batches, unless retention took them; then its payloads are gone, too, or it has facts.
+const KNOWS_SERVICE: &str = "
+    SELECT CAST((SELECT COUNT(*) FROM (SELECT 1 AS one FROM batches WHERE workspace = $1 AND service = $2 LIMIT 1) AS counted) +
+        (SELECT COUNT(*) FROM (SELECT 1 AS one FROM facts WHERE workspace = $1 AND service = $2 LIMIT 1) AS counted) +
+        (SELECT COUNT(*) FROM (SELECT 1 AS one FROM services WHERE workspace = $1 AND service = $2 LIMIT 1) AS counted) AS BIGINT)";
 const HEAD: &str = "SELECT position FROM event_heads WHERE workspace = $1";
 
 const KEY_CREATED: &str = "key-created";
@@ -93,23 +102,28 @@ impl Store {
                 ],
             )
             .await?;
-        let mut services: Vec<FreshService> = Vec::new();
+        let mut batches = BTreeMap::new();
+        let mut decided_about = Vec::new();
         for row in &rows {
-            let service: Service = row.word(0)?;
-            let step: Step = row.word(1)?;
-            let batch = FreshBatch {
-                step_hash: step.hash(),
-                step,
-                day: row.word(2)?,
-                count: row.get(3)?,
-                first_seen: Micros(row.get(4)?),
-                last_seen: Micros(row.get(5)?),
-                screenshot_ref: optional_word(row, 6)?,
-                action: match row.get::<Option<String>>(7)?.as_deref() {
-                    Some("opening" | "open" | "reopening") => Action::Bump,
-                    _ => Action::Replay,
-                },
-            };
+            let (service, batch, label) = fresh_batch(row)?;
+            if matches!(label.as_deref(), Some(MUTED | RENAMED)) {
+                decided_about.push((service, batch));
+            } else {
+                add_fresh(&mut batches, service, batch);
+            }
+        }
+        if !decided_about.is_empty() {
+            self.count_facts_if_few(workspace).await?;
+            let mut session = self.db.snapshot().await?;
+            for (service, batch) in decided_about {
+                let todays = session.todays_batch(workspace, &service, batch, now);
+                if let Some(batch) = todays.await? {
+                    add_fresh(&mut batches, service, batch);
+                }
+            }
+        }
+        let mut services: Vec<FreshService> = Vec::new();
+        for ((service, ..), batch) in batches {
             match services.last_mut().filter(|last| last.service == service) {
                 Some(last) => {
                     last.reports += batch.count;
@@ -134,23 +148,14 @@ impl Store {
         service: Service,
         step: Step,
     ) -> Result<Known> {
-        let row = self
-            .db
-            .row(
-                FIRST_SEEN,
-                [
-                    workspace.as_str().into(),
-                    service.as_str().into(),
-                    step.as_str().into(),
-                ],
-            )
-            .await?;
-        let row = row.ok_or(sqlx::Error::RowNotFound)?;
-        let first_seen = row.get::<Option<i64>>(0)?.map(Micros);
-        let drift: Drift = match row.get::<Option<String>>(1)? {
-            Some(_) => row.json(1)?,
-            None => Drift::default(),
-        };
+        let (mut first_seen, mut drift) =
+            self.seen_and_standing(workspace, &service, &step).await?;
+        // What is reported under an old name is about the new one.
+        if let Some(to) = &drift.renamed_to {
+            let (seen, standing) = self.seen_and_standing(workspace, &service, to).await?;
+            first_seen = [first_seen, seen].into_iter().flatten().min();
+            drift = standing;
+        }
         Ok(Known {
             step_hash: step.hash(),
             service,
@@ -159,6 +164,26 @@ impl Store {
             first_seen,
             known_issue: drift.known_issue(),
         })
+    }
+
+    async fn seen_and_standing(
+        &self,
+        workspace: &Workspace,
+        service: &Service,
+        step: &Step,
+    ) -> Result<(Option<Micros>, Drift)> {
+        let params = [
+            workspace.as_str().into(),
+            service.as_str().into(),
+            step.as_str().into(),
+        ];
+        let row = self.db.row(FIRST_SEEN, params).await?;
+        let row = row.ok_or(sqlx::Error::RowNotFound)?;
+        let drift = match row.get::<Option<String>>(1)? {
+            Some(_) => row.json(1)?,
+            None => Drift::default(),
+        };
+        Ok((row.get::<Option<i64>>(0)?.map(Micros), drift))
     }
 
     pub async fn batches(
@@ -241,6 +266,14 @@ impl Store {
         })
     }
 
+    /// Whether anything is known of a service.
+    pub async fn knows_service(&self, workspace: &Workspace, service: &Service) -> Result<bool> {
+        let params = [workspace.as_str().into(), service.as_str().into()];
+        let row = self.db.row(KNOWS_SERVICE, params).await?;
+        let known: i64 = row.map(|row| row.get(0)).transpose()?.unwrap_or(0);
+        Ok(known > 0)
+    }
+
     /// Position of the newest event.
     pub async fn head(&self, workspace: &Workspace) -> Result<i64> {
         Ok(self
@@ -250,6 +283,75 @@ impl Store {
             .map(|row| row.get(0))
             .transpose()?
             .unwrap_or(0))
+    }
+}
+
+impl Session {
+    /// What a batch means for the work that is handed out, where people decided something about its drift: with an old name
+    /// it counts as one of the new, and while it is muted there is none.
+    async fn todays_batch(
+        &mut self,
+        workspace: &Workspace,
+        service: &Service,
+        mut batch: FreshBatch,
+        now: Micros,
+    ) -> Result<Option<FreshBatch>> {
+        let drift = self.drift(workspace, service, &batch.step).await?;
+        let mut drift = drift.unwrap_or_default();
+        if let Some(to) = drift.renamed_to.take() {
+            drift = self
+                .drift(workspace, service, &to)
+                .await?
+                .unwrap_or_default();
+            batch.step_hash = to.hash();
+            batch.step = to;
+        }
+        batch.action = action_for(drift.stage.as_str());
+        let muted = self.is_muted(workspace, service, &batch.step, &drift, now);
+        Ok((!muted.await?).then_some(batch))
+    }
+}
+
+fn add_fresh(
+    batches: &mut BTreeMap<(Service, Step, Day), FreshBatch>,
+    service: Service,
+    batch: FreshBatch,
+) {
+    match batches.entry((service, batch.step.clone(), batch.day)) {
+        Entry::Vacant(place) => {
+            place.insert(batch);
+        }
+        Entry::Occupied(mut same) => {
+            let same = same.get_mut();
+            same.count += batch.count;
+            same.first_seen = same.first_seen.min(batch.first_seen);
+            same.last_seen = same.last_seen.max(batch.last_seen);
+            same.screenshot_ref = same.screenshot_ref.take().or(batch.screenshot_ref);
+        }
+    }
+}
+
+/// With the label of its drift.
+fn fresh_batch(row: &Row) -> Result<(Service, FreshBatch, Option<String>)> {
+    let step: Step = row.word(1)?;
+    let label: Option<String> = row.get(7)?;
+    let batch = FreshBatch {
+        step_hash: step.hash(),
+        step,
+        day: row.word(2)?,
+        count: row.get(3)?,
+        first_seen: Micros(row.get(4)?),
+        last_seen: Micros(row.get(5)?),
+        screenshot_ref: optional_word(row, 6)?,
+        action: action_for(label.as_deref().unwrap_or_default()),
+    };
+    Ok((row.word(0)?, batch, label))
+}
+
+fn action_for(stage: &str) -> Action {
+    match stage {
+        "opening" | "open" | "reopening" => Action::Bump,
+        _ => Action::Replay,
     }
 }
 
@@ -268,7 +370,7 @@ fn batch(row: &Row) -> Result<Batch> {
     })
 }
 
-fn logged(row: StoredRow) -> Result<LoggedEvent> {
+pub(super) fn logged(row: StoredRow) -> Result<LoggedEvent> {
     let data = row.payload.as_deref().map(serde_json::from_str).transpose();
     let mut data: Option<serde_json::Value> = data.map_err(StoreError::Unwritable)?;
     // Nobody who may read the log needs to recognise a key. The link in `hash` is over the payload as it is stored.

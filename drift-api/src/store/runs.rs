@@ -106,7 +106,7 @@ impl Store {
         // Before the head is held: what is not counted yet may take a while to read.
         let newest_reported = match self.service_of_run(workspace, run).await? {
             Some(service) => {
-                self.newest_reported(workspace, &service, &judged.step, judged.token)
+                self.newest_under_all_names(workspace, &service, &judged.step, judged.token)
                     .await?
             }
             None => None,
@@ -120,6 +120,7 @@ impl Store {
             return Ok(Err(Impossible::NotClaimed));
         }
         let drift = deciding.drift(&service, &step).await?;
+        let is_left_alone = deciding.is_left_alone(&service, &step, &drift).await?;
         if let Some(before) = log.verdicts.get(&step) {
             if *before != judged.verdict {
                 return Ok(Err(Impossible::Contradiction));
@@ -130,7 +131,9 @@ impl Store {
                 _ => None,
             };
             // A task for the tracker, if there still is one.
-            let next = next.flatten().filter(|task| !task.is_replay());
+            let next = next
+                .flatten()
+                .filter(|task| !task.is_replay() && !is_left_alone);
             return Ok(Ok(Judgement { next }));
         }
         let decided = drift.judge(Judging {
@@ -142,6 +145,7 @@ impl Store {
             code: judged.code,
             scraper_version: judged.scraper_version,
             newest_reported,
+            is_left_alone,
         });
         let (events, next) = match decided {
             Ok(decided) => decided,

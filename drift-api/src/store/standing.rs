@@ -27,12 +27,12 @@ pub(super) struct Standings(HashMap<Service, HashMap<Step, Drift>>);
 
 impl Standings {
     fn known_issue(&self, service: &Service, step: &Step) -> Option<KnownIssue> {
-        self.get(service, step)?.known_issue()
+        self.of_todays_name(service, step)?.known_issue()
     }
 
     /// Whether a report is a reason to look at its drift.
     pub(super) fn is_news(&self, report: &ReportReceived) -> bool {
-        self.get(&report.service, &report.step)
+        self.of_todays_name(&report.service, &report.step)
             .is_none_or(|drift| drift.concerns(&report.scraper_version))
     }
 
@@ -43,8 +43,13 @@ impl Standings {
             .insert(step.clone(), drift);
     }
 
-    fn get(&self, service: &Service, step: &Step) -> Option<&Drift> {
-        self.0.get(service)?.get(step)
+    fn of_todays_name(&self, service: &Service, step: &Step) -> Option<&Drift> {
+        let drifts = self.0.get(service)?;
+        let drift = drifts.get(step)?;
+        match &drift.renamed_to {
+            Some(to) => drifts.get(to),
+            None => Some(drift),
+        }
     }
 }
 

@@ -38,6 +38,19 @@ impl Verified {
         ];
         self.broken.is_none() && differing == [Some(0); 3]
     }
+
+    /// In words, without the number of events.
+    pub fn found(&self) -> String {
+        match &self.broken {
+            None => format!(
+                "chain whole, {} batches, {} keys and {} rows about drifts and runs differ from the log",
+                self.differing_batches.unwrap_or(0),
+                self.differing_keys.unwrap_or(0),
+                self.differing_lifecycle.unwrap_or(0)
+            ),
+            Some(broken) => format!("chain broken at {}: {}", broken.position, broken.what),
+        }
+    }
 }
 
 impl Store {

@@ -2,7 +2,7 @@
 
 use drift_client::scrapers::{Entry, Scrapers};
 use drift_schema::Micros;
-use drift_schema::run::{Budget, ServiceWork, Task, Withheld, WithheldFor};
+use drift_schema::run::{Budget, DriftWork, ServiceWork, Task, Withheld, WithheldFor};
 use serde::Serialize;
 
 /// A service with work, as far as can be told without claiming it.
@@ -24,9 +24,12 @@ pub fn due(mut work: ServiceWork, scrapers: &Scrapers, now: Micros) -> Due {
     let only_tasks = work.drifts.iter().any(|drift| !drift.task.is_replay());
     let replays = work.drifts.iter().any(|drift| drift.task.is_replay());
     if work.withheld.is_none() && replays {
-        // Somebody waits for a verification, but not for one that fails each time.
-        let verifies = work.drifts.iter().any(|drift| drift.task == Task::Verify);
-        let urgent = verifies && work.budget.inconclusive == 0;
+        // Somebody waits for a verification, but not for one that fails each time; and for what they asked for.
+        let waits = |drift: &DriftWork| match drift.task {
+            Task::Verify => drift.asked || work.budget.inconclusive == 0,
+            _ => drift.asked,
+        };
+        let urgent = work.drifts.iter().any(waits);
         work.withheld = match allowed {
             Some(allowed) => work.budget.withheld(allowed, urgent, now),
             None => Some(Withheld {

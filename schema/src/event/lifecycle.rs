@@ -128,20 +128,6 @@ events! {
         Moved { number: u64, url: String },
     }
 
-    /// Somebody switched replays off, of one service or of all.
-    pub struct ReplaysPaused {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub service: Option<Service>,
-        /// Id of the key.
-        pub by: String,
-    }
-
-    pub struct ReplaysResumed {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub service: Option<Service>,
-        pub by: String,
-    }
-
     /// Evidence is kept under this name.
     pub struct ArtifactStored {
         pub sha256: Digest,

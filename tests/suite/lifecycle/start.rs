@@ -179,7 +179,7 @@ on_both! {
             Engine::Sqlite => Vec::from(<[Server; 3]>::from(tokio::join!(site.start(), site.start(), site.start()))),
         };
         let mut db = Db::open(&site).await;
-        assert_eq!(db.number("SELECT COUNT(*) FROM _sqlx_migrations WHERE success").await, 2);
+        assert_eq!(db.number("SELECT COUNT(*) FROM _sqlx_migrations WHERE success").await, 3);
 
         // Only one of them is the first; its keys are the ones in the file.
         let introduced: Vec<_> = started.iter().filter_map(|server| value(&server.log(), "DRIFT_DSN").map(str::to_owned)).collect();
@@ -208,7 +208,7 @@ on_both! {
         let make = async |name: &str, keep: Result<(), StoreError>| {
             let store = Store::open(&DatabaseUrl::parse(&site.database_url).unwrap()).unwrap();
             let hash = Digest::parse(&"ab".repeat(32)).unwrap();
-            let key = NewKey { id: name.to_owned(), name: name.to_owned(), scopes: vec![Scope::Read], hash, rate: None };
+            let key = NewKey { id: name.to_owned(), name: name.to_owned(), scopes: vec![Scope::Admin], hash, rate: None, by: None };
             let made = store.create_first_keys(&Workspace::default_one(), vec![key], Micros::now(), || keep).await;
             store.close().await;
             made

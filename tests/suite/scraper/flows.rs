@@ -80,6 +80,17 @@ async fn a_signup_ends_with_the_key_that_the_page_issued() {
             {"type": "resource", "kind": "key", "id": "drift"},
         ]);
         assert_eq!(json!(run.resources()), made);
+        // What later failures of the sign-up are compared with is its form, not the page that came after it was sent.
+        let form = run.lines.iter().find(|line| line["step"] == "email-code");
+        let form = form
+            .and_then(|line| line["tree"].as_str())
+            .unwrap_or_default();
+        assert!(form.contains("textbox \"Email address\""), "{form}");
+        let last = &run.lines[run.lines.len() - 2];
+        assert!(
+            last["step"] == "create-key" && last["tree"].is_string(),
+            "{last}"
+        );
         // The key stands in its own line, and nowhere else.
         let key = run.last()["api_key"].as_str().expect("a key");
         let others = &run.lines[..run.lines.len() - 1];

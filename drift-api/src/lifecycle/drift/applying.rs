@@ -31,10 +31,12 @@ impl Drift {
             Event::DriftJudged(judged) => self.judged(at, judged),
             Event::FixVerified(fix) => {
                 self.stage = Stage::Settling;
+                self.declared = None;
                 self.fixed_in.clone_from(&fix.fixed_in);
                 self.first_bad = None;
             }
             Event::IssueRequested(requested) => {
+                self.declared = None;
                 self.stage = match requested.task {
                     Task::Reopen => Stage::Reopening,
                     _ => Stage::Opening,
@@ -57,8 +59,12 @@ impl Drift {
                 }
             }
             Event::IssueChanged(changed) => self.changed(at, &changed.change),
-            _ => {}
+            decision => self.apply_decision(position, at, decision),
         }
+        self.remember(position, at, event);
+    }
+
+    pub(super) fn remember(&mut self, position: i64, at: Micros, event: &Event) {
         if self.moments.len() == MOMENTS {
             // The beginning stays, and the latest.
             self.moments.remove(MOMENTS / 4);
@@ -71,6 +77,7 @@ impl Drift {
     }
 
     fn judged(&mut self, at: Micros, judged: &DriftJudged) {
+        self.asked = None;
         self.judged = Some(LastVerdict {
             at,
             run: judged.run,
@@ -115,6 +122,7 @@ impl Drift {
                 };
                 if self.stage == Stage::Open {
                     self.fixed_in = None;
+                    self.declared = None;
                 }
                 if closed {
                     self.closed_at = Some(at);

@@ -22,6 +22,8 @@ pub struct Judging {
     pub scraper_version: Option<ScraperVersion>,
     /// The newest scraper among the reports.
     pub newest_reported: Option<ScraperVersion>,
+    /// Somebody muted or renamed it meanwhile: the verdict is noted, and nothing written to the tracker.
+    pub is_left_alone: bool,
 }
 
 impl Drift {
@@ -36,6 +38,7 @@ impl Drift {
             code,
             scraper_version,
             newest_reported,
+            is_left_alone,
         } = judging;
         if proof.is_some() != (verdict == Verdict::Confirmed) {
             return Err(Impossible::ProofMismatch);
@@ -62,8 +65,8 @@ impl Drift {
             newest_reported,
         })];
         let next = match (verdict, self.stage) {
-            (Verdict::Confirmed, Stage::Unconfirmed) if self.issue.is_none() => Some(Task::Open),
             (Verdict::Confirmed, Stage::Opening) => Some(Task::Open),
+            (Verdict::Confirmed, _) if self.issue.is_none() => Some(Task::Open),
             (Verdict::Confirmed, Stage::Open) => Some(Task::Bump),
             (Verdict::Confirmed, _) => Some(Task::Reopen),
             (Verdict::NotReproduced, Stage::Open | Stage::Closed) => {
@@ -77,6 +80,7 @@ impl Drift {
             }
             (Verdict::NotReproduced | Verdict::Blocked | Verdict::Auth | Verdict::Infra, _) => None,
         };
+        let next = next.filter(|_| !is_left_alone);
         let asked = match self.stage {
             Stage::Opening => Some(Task::Open),
             Stage::Reopening => Some(Task::Reopen),

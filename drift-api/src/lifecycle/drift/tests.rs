@@ -57,6 +57,7 @@ fn judging(verdict: Verdict) -> Judging {
         code: None,
         scraper_version: None,
         newest_reported: Some(version("1.4.2")),
+        is_left_alone: false,
     }
 }
 
@@ -355,4 +356,29 @@ fn a_state_reads_as_it_was_written() {
         let text = serde_json::to_string(&story.0).unwrap();
         assert_eq!(serde_json::from_str::<Drift>(&text).unwrap(), story.0);
     }
+}
+
+#[test]
+fn what_is_left_alone_since_the_claim_is_judged_and_nothing_is_written() {
+    let left_alone = |verdict| Judging {
+        is_left_alone: true,
+        ..judging(verdict)
+    };
+    for drift in [Drift::default(), open().0, fixed().0] {
+        let (events, next) = drift.judge(left_alone(Verdict::Confirmed)).unwrap();
+        assert_eq!((events.len(), next), (1, None), "{:?}", drift.stage);
+    }
+    let (events, next) = open().0.judge(left_alone(Verdict::NotReproduced)).unwrap();
+    assert_eq!((events.len(), next), (2, None), "the issue is told later");
+}
+
+#[test]
+fn a_fix_without_an_issue_that_does_not_hold_gets_one() {
+    let drift = Drift {
+        stage: Stage::Fixed,
+        fixed_in: Some(version("1.4.0")),
+        ..Drift::default()
+    };
+    let (_, next) = drift.judge(judging(Verdict::Confirmed)).unwrap();
+    assert_eq!(next, Some(Task::Open));
 }

@@ -1,8 +1,8 @@
 //! When a scraper may run.
 
+use drift_schema::Step;
 use drift_schema::event::{DriftJudged, RunExpired, RunFinished};
 use drift_schema::run::{Ending, Task};
-use drift_schema::{Service, Step};
 
 use super::*;
 

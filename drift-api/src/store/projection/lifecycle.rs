@@ -1,5 +1,7 @@
 //! What the events of drifts and runs do to their tables: the state is read, the event applied (`crate::lifecycle`),
-//! and the state written back.
+//! and the state written back. What reaches beyond the one drift is in `decisions`.
+
+mod decisions;
 
 use drift_schema::run::{Task, Verdict};
 use drift_schema::{Event, Micros, Service, Step, Workspace};
@@ -8,6 +10,7 @@ use uuid::Uuid;
 
 use crate::lifecycle::{Drift, RunLog, ServiceState};
 use crate::store::session::{Param, Session};
+use crate::store::triage::names;
 use crate::store::{Result, StoreError};
 
 /// The kill switch for all services is kept like one of them, under a name that none can have.
@@ -39,6 +42,14 @@ pub(in crate::store) fn drift_of(event: &Event) -> Option<(&Service, &Step)> {
         Event::IssueRequested(e) => Some((&e.service, &e.step)),
         Event::IssueWritten(e) => Some((&e.service, &e.step)),
         Event::IssueChanged(e) => Some((&e.service, &e.step)),
+        Event::ReplayAsked(e) => Some((&e.service, &e.step)),
+        Event::ReplayDropped(e) => Some((&e.service, &e.step)),
+        Event::DriftMuted(e) => Some((&e.service, &e.step)),
+        Event::DriftUnmuted(e) => Some((&e.service, &e.step)),
+        Event::FixDeclared(e) => Some((&e.service, &e.step)),
+        Event::FixWithdrawn(e) => Some((&e.service, &e.step)),
+        Event::StepRenamed(e) => Some((&e.service, &e.step)),
+        Event::StepRenameUndone(e) => Some((&e.service, &e.step)),
         _ => None,
     }
 }
@@ -120,34 +131,78 @@ impl Session {
         }
         if let Some((service, step)) = drift_of(event) {
             let drift = self.drift(workspace, service, step).await?;
-            let mut drift = drift.unwrap_or_default();
+            let before = drift.unwrap_or_default();
+            let mut drift = before.clone();
             drift.apply(position, at, event);
+            self.set_drift(workspace, service, step, &drift).await?;
+            if handles(event) {
+                self.handled(workspace, service, step, &drift, token)
+                    .await?;
+            }
+            self.project_decision(workspace, position, at, event, &before)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn set_drift(
+        &mut self,
+        workspace: &Workspace,
+        service: &Service,
+        step: &Step,
+        drift: &Drift,
+    ) -> Result<()> {
+        let params = [
+            workspace.as_str().into(),
+            service.as_str().into(),
+            step.as_str().into(),
+            step.hash().as_str().into(),
+            drift.label().into(),
+            drift.is_pending().into(),
+            drift
+                .issue
+                .as_ref()
+                .map(|issue| issue.number.cast_signed())
+                .into(),
+            json(drift)?,
+        ];
+        self.run(SET_DRIFT, params).await?;
+        Ok(())
+    }
+
+    /// What was reported before, under any of its names, no longer waits.
+    async fn handled(
+        &mut self,
+        workspace: &Workspace,
+        service: &Service,
+        step: &Step,
+        drift: &Drift,
+        before: i64,
+    ) -> Result<()> {
+        for name in names(step, drift) {
             let params = [
                 workspace.as_str().into(),
                 service.as_str().into(),
-                step.as_str().into(),
-                step.hash().as_str().into(),
-                drift.stage.as_str().into(),
-                drift.is_pending().into(),
-                drift
-                    .issue
-                    .as_ref()
-                    .map(|issue| issue.number.cast_signed())
-                    .into(),
-                json(&drift)?,
+                name.as_str().into(),
+                before.into(),
             ];
-            self.run(SET_DRIFT, params).await?;
-            if handles(event) {
-                let params = [
-                    workspace.as_str().into(),
-                    service.as_str().into(),
-                    step.as_str().into(),
-                    token.into(),
-                ];
-                self.run(HANDLED, params).await?;
-            }
+            self.run(HANDLED, params).await?;
         }
         Ok(())
+    }
+
+    /// The drift that reports of a step are about.
+    pub(in crate::store) async fn drift_of_todays_name(
+        &mut self,
+        workspace: &Workspace,
+        service: &Service,
+        step: &Step,
+    ) -> Result<Option<Drift>> {
+        let drift = self.drift(workspace, service, step).await?;
+        match drift.as_ref().and_then(|drift| drift.renamed_to.as_ref()) {
+            Some(to) => self.drift(workspace, service, to).await,
+            None => Ok(drift),
+        }
     }
 
     pub(in crate::store) async fn drift(

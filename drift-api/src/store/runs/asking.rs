@@ -18,10 +18,10 @@ const SILENCE: i64 = 30 * DAY;
 
 const ISSUES: &str = "
     SELECT service, step, state FROM drifts
-    WHERE workspace = $1 AND issue IS NOT NULL AND stage IN ('open', 'closed', 'settling', 'fixed')
+    WHERE workspace = $1 AND issue IS NOT NULL AND stage IN ('open', 'closed', 'settling', 'fixed', 'muted', 'renamed')
     ORDER BY service, step LIMIT $2 OFFSET $3";
 const COUNT: &str = "
-    SELECT COUNT(*) FROM drifts WHERE workspace = $1 AND issue IS NOT NULL AND stage IN ('open', 'closed', 'settling', 'fixed')";
+    SELECT COUNT(*) FROM drifts WHERE workspace = $1 AND issue IS NOT NULL AND stage IN ('open', 'closed', 'settling', 'fixed', 'muted', 'renamed')";
 /// They stand beside the deliveries, under names that none has.
 const CONTACTS: &str = "
     SELECT delivery, received_at FROM deliveries WHERE delivery LIKE 'heard %' OR delivery = $1";

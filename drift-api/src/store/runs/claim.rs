@@ -5,6 +5,7 @@ use drift_schema::run::{self, Claim, Claimed, ClaimedDrift, Run, Task, Withheld,
 use drift_schema::{Micros, Service, Workspace};
 use uuid::Uuid;
 
+use crate::lifecycle::drift::Asked;
 use crate::lifecycle::run::Status;
 use crate::lifecycle::service::OpenRun;
 use crate::lifecycle::{Impossible, ServiceState};
@@ -83,6 +84,12 @@ impl Store {
             by_hand: claim.by_hand,
         });
         deciding.append(event).await?;
+        if let Some(budget) = claim.budget {
+            deciding
+                .session
+                .note_budget(workspace, &claim.service, budget)
+                .await?;
+        }
         let until = deciding
             .extend(&claim.service, claim.run, claim.lease_seconds)
             .await?;
@@ -111,20 +118,25 @@ impl Deciding<'_> {
     ) -> Result<(Vec<TaskClaimed>, Option<Withheld>)> {
         let drifts = self
             .session
-            .work_of(self.workspace, &claim.service, claim.by_hand)
+            .work_of(self.workspace, &claim.service, claim.by_hand, self.now)
             .await?;
         let mut tasks = Vec::new();
         let mut withheld = None;
-        let may = |urgent| service.may_replay(claim.budget, urgent, self.now);
+        let now = self.now;
+        let may = |urgent| service.may_replay(claim.budget, urgent, now);
         for (step, drift, fresh) in drifts {
+            self.end_mute(&claim.service, &step, &drift).await?;
             let task = if claim.by_hand {
                 Some(drift.task_by_hand(fresh > 0))
             } else {
                 drift.task(fresh > 0)
             };
             let Some(task) = task else { continue };
+            let asked_since =
+                |asked: &Asked| service.last_replay.is_none_or(|last| last < asked.at);
             // Somebody waits for a verification, and for what was asked by hand.
             let urgent = claim.by_hand
+                || drift.asked.as_ref().is_some_and(asked_since)
                 || (task == Task::Verify
                     && service.inconclusive == 0
                     && !drift.was_tried_since_closed());
@@ -157,7 +169,7 @@ impl Deciding<'_> {
             let drift = self.drift(&claim.service, step).await?;
             let seen = self
                 .session
-                .seen(self.workspace, &claim.service, step)
+                .seen_of_all_names(self.workspace, &claim.service, step, &drift)
                 .await?;
             drifts.push(ClaimedDrift {
                 step_hash: step.hash(),
@@ -167,6 +179,7 @@ impl Deciding<'_> {
                 seen,
                 issue: drift.issue,
                 fixed_in: drift.fixed_in,
+                fix_declared: drift.declared.map(|declared| declared.at),
                 last_good: drift.last_good,
                 first_bad: drift.first_bad,
                 proof: drift.proof,

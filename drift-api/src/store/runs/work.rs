@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::lifecycle::{Drift, ServiceState};
 use crate::store::projection::ALL_SERVICES;
 use crate::store::session::{Row, Session};
+use crate::store::triage::Waiting;
 use crate::store::{Result, Store};
 
 /// The most drifts that one answer names; the rest shows once these are handled.
@@ -43,7 +44,7 @@ impl Store {
         let scope = workspace.as_str();
         let fresh = self.db.rows(FRESH, [scope.into(), MOST.into()]).await?;
         let pending = self.db.rows(PENDING, [scope.into(), MOST.into()]).await?;
-        let mut drifts: BTreeMap<(Service, Step), (Drift, i64)> = BTreeMap::new();
+        let mut drifts = Waiting::new();
         for row in &fresh {
             drifts.insert(drift_key(row)?, (Drift::default(), row.get(2)?));
         }
@@ -55,6 +56,7 @@ impl Store {
         for row in confirmed.iter().chain(&pending) {
             drifts.entry(drift_key(row)?).or_default().0 = row.json(2)?;
         }
+        let drifts = self.as_people_decided(workspace, drifts, now).await?;
         let mut services: Vec<ServiceWork> = Vec::new();
         for ((service, step), (drift, reports)) in drifts {
             let Some(task) = drift.task(reports > 0) else {
@@ -65,6 +67,7 @@ impl Store {
                 step,
                 task,
                 reports,
+                asked: drift.asked.is_some(),
             };
             match services.last_mut().filter(|last| last.service == service) {
                 Some(last) => last.drifts.push(work),
@@ -147,25 +150,28 @@ impl Session {
         workspace: &Workspace,
         service: &Service,
         by_hand: bool,
+        now: Micros,
     ) -> Result<Vec<(Step, Drift, i64)>> {
         let params = || [workspace.as_str().into(), service.as_str().into()];
-        let mut drifts: BTreeMap<Step, (Drift, i64)> = BTreeMap::new();
+        let mut drifts = Waiting::new();
         let known = if by_hand { ALL_OF } else { PENDING_OF };
         for row in self.rows(known, params()).await? {
-            drifts.insert(row.word(0)?, (row.json(1)?, 0));
+            drifts.insert((service.clone(), row.word(0)?), (row.json(1)?, 0));
         }
         for row in self.rows(FRESH_OF, params()).await? {
             let (step, reports): (Step, i64) = (row.word(0)?, row.get(1)?);
-            if let Some((_, waiting)) = drifts.get_mut(&step) {
+            let key = (service.clone(), step);
+            if let Some((_, waiting)) = drifts.get_mut(&key) {
                 *waiting = reports;
             } else {
-                let drift = self.drift(workspace, service, &step).await?;
-                drifts.insert(step, (drift.unwrap_or_default(), reports));
+                let drift = self.drift(workspace, service, &key.1).await?;
+                drifts.insert(key, (drift.unwrap_or_default(), reports));
             }
         }
+        let drifts = self.as_people_decided(workspace, drifts, now).await?;
         Ok(drifts
             .into_iter()
-            .map(|(step, (drift, reports))| (step, drift, reports))
+            .map(|((_, step), (drift, reports))| (step, drift, reports))
             .collect())
     }
 

@@ -54,6 +54,15 @@ pub fn settled(story: &Story<'_>, identity: &Identity, closing: Option<&str>) ->
     });
     let step = code(story.drift.step.as_str());
     let later = version_note(story);
+    if let Some(at) = story.drift.fix_declared {
+        let what = if closing.is_some() {
+            "This issue stays closed."
+        } else {
+            "If that is right, close this issue."
+        };
+        let text = format!("A maintainer marked {step} as fixed. {what}{later}");
+        return Comment::new(identity, &format!("declared {}", second(at)), &text);
+    }
     match closing {
         Some(closing) => {
             let text = format!(

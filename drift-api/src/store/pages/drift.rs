@@ -1,0 +1,200 @@
+//! All about one drift.
+
+use drift_schema::answer::DecidedByPeople;
+use drift_schema::answer::LoggedEvent;
+use drift_schema::run::{Counted, Seen};
+use drift_schema::{Day, Micros, Service, Step, StepHash, Workspace};
+
+use crate::lifecycle::{Drift, ServiceState};
+use crate::store::log::StoredRow;
+use crate::store::queries::logged;
+use crate::store::session::Session;
+use crate::store::{Result, Store};
+
+/// Reports that are counted while somebody waits for the page; more are counted soon, and the page says so.
+const COUNTED_AT_ONCE: i64 = 200;
+/// Of everything that happened to a drift, the latest so many.
+const MOST_MOMENTS: usize = 60;
+/// Values of all facts together, the commonest first.
+const MOST_VALUES: i64 = 1_000;
+/// Of one fact.
+const SHOWN_VALUES: usize = 8;
+
+const DAYS: &str = "
+    SELECT day, count, fresh, first_seen, last_seen, screenshot_ref FROM batches
+    WHERE workspace = $1 AND service = $2 AND step = $3 ORDER BY day DESC LIMIT 366";
+const NUMBERS: &str = "
+    SELECT CAST(COALESCE(SUM(count), 0) AS BIGINT), CAST(COALESCE(SUM(CASE WHEN fresh THEN count ELSE 0 END), 0) AS BIGINT),
+        MIN(first_seen), MAX(last_seen), COUNT(*)
+    FROM batches WHERE workspace = $1 AND service = $2 AND step = $3";
+const FACTS: &str = "
+    SELECT fact, value, CAST(SUM(count) AS BIGINT) AS total FROM facts WHERE workspace = $1 AND service = $2 AND step = $3
+    GROUP BY fact, value ORDER BY total DESC, value LIMIT $4";
+const FACTS_UP_TO: &str = "SELECT position FROM fact_cursors WHERE workspace = $1";
+const MOMENTS: &str = "
+    SELECT position, recorded_at, kind, version, report_id, payload, payload_hash, hash FROM events
+    WHERE workspace = $1 AND position IN (SELECT CAST(value AS BIGINT) FROM json_array_elements_text($2::json) AS value)
+    ORDER BY position DESC";
+const SQLITE_MOMENTS: &str = "
+    SELECT position, recorded_at, kind, version, report_id, payload, payload_hash, hash FROM events
+    WHERE workspace = $1 AND position IN (SELECT value FROM json_each($2)) ORDER BY position DESC";
+
+/// Reports of a drift on one day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DayOfDrift {
+    pub day: Day,
+    pub reports: i64,
+    pub fresh: bool,
+    pub first_seen: Micros,
+    pub last_seen: Micros,
+}
+
+#[derive(Debug, Clone)]
+pub struct DriftLook {
+    pub service: Service,
+    pub step: Step,
+    pub drift: Drift,
+    pub decided: DecidedByPeople,
+    pub of_service: ServiceState,
+    pub seen: Seen,
+    /// Reports of the whole workspace that are not in the facts of `seen` yet.
+    pub not_counted: i64,
+    /// Newest first, a year at most.
+    pub days: Vec<DayOfDrift>,
+    pub days_in_all: i64,
+    /// What happened beside reports, newest first.
+    pub moments: Vec<LoggedEvent>,
+    pub more_moments: usize,
+}
+
+impl Store {
+    /// None: no such drift.
+    pub async fn drift_look(
+        &self,
+        workspace: &Workspace,
+        service: &Service,
+        hash: &StepHash,
+        now: Micros,
+    ) -> Result<Option<DriftLook>> {
+        self.count_facts_if_at_most(workspace, COUNTED_AT_ONCE)
+            .await?;
+        let mut session = self.db.snapshot().await?;
+        let Some(step) = session.step_by_hash(workspace, service, hash).await? else {
+            return Ok(None);
+        };
+        let drift = session.drift(workspace, service, &step).await?;
+        let drift = drift.unwrap_or_default();
+        let decided = session
+            .decided_by_people(workspace, service, &step, &drift, now)
+            .await?;
+        let of_service = session.service_state(workspace, service.as_str()).await?;
+        let params = || {
+            [
+                workspace.as_str().into(),
+                service.as_str().into(),
+                step.as_str().into(),
+            ]
+        };
+        let mut seen = session.common_facts(workspace, service, &step).await?;
+        let mut days_in_all = 0;
+        if let Some(row) = session.row(NUMBERS, params()).await? {
+            seen.reports = row.get(0)?;
+            seen.fresh = row.get(1)?;
+            seen.first = row.get::<Option<i64>>(2)?.map(Micros);
+            seen.last = row.get::<Option<i64>>(3)?.map(Micros);
+            days_in_all = row.get(4)?;
+        }
+        let mut days = Vec::new();
+        for row in session.rows(DAYS, params()).await? {
+            if seen.screenshot_ref.is_none() && row.get::<Option<String>>(5)?.is_some() {
+                seen.screenshot_ref = Some(row.word(5)?);
+            }
+            days.push(DayOfDrift {
+                day: row.word(0)?,
+                reports: row.get(1)?,
+                fresh: row.get(2)?,
+                first_seen: Micros(row.get(3)?),
+                last_seen: Micros(row.get(4)?),
+            });
+        }
+        let latest = drift.moments.iter().rev().take(MOST_MOMENTS);
+        let positions: Vec<i64> = latest.map(|moment| moment.position).collect();
+        let moments = session.events_at(workspace, &positions).await?;
+        let head = session.head(workspace).await?.position;
+        let row = session
+            .row(FACTS_UP_TO, [workspace.as_str().into()])
+            .await?;
+        let counted: i64 = row.map(|row| row.get(0)).transpose()?.unwrap_or(0);
+        Ok(Some(DriftLook {
+            service: service.clone(),
+            more_moments: drift.moments.len() - positions.len(),
+            step,
+            drift,
+            decided: decided.unwrap_or_default(),
+            of_service,
+            seen,
+            not_counted: head - counted,
+            days,
+            days_in_all,
+            moments,
+        }))
+    }
+}
+
+impl Session {
+    /// The facts of a drift in one walk.
+    async fn common_facts(
+        &mut self,
+        workspace: &Workspace,
+        service: &Service,
+        step: &Step,
+    ) -> Result<Seen> {
+        let params = [
+            workspace.as_str().into(),
+            service.as_str().into(),
+            step.as_str().into(),
+            MOST_VALUES.into(),
+        ];
+        let mut seen = Seen::default();
+        for row in self.rows(FACTS, params).await? {
+            let fact: String = row.get(0)?;
+            let values = match fact.as_str() {
+                "kind" => &mut seen.kinds,
+                "version" => &mut seen.versions,
+                "host" => &mut seen.hosts,
+                "digest" => &mut seen.digests,
+                _ => continue,
+            };
+            if values.len() < SHOWN_VALUES {
+                values.push(Counted {
+                    value: row.get(1)?,
+                    count: row.get(2)?,
+                });
+            }
+        }
+        Ok(seen)
+    }
+
+    async fn events_at(
+        &mut self,
+        workspace: &Workspace,
+        positions: &[i64],
+    ) -> Result<Vec<LoggedEvent>> {
+        if positions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = if self.is_sqlite() {
+            SQLITE_MOMENTS
+        } else {
+            MOMENTS
+        };
+        let numbers: Vec<String> = positions.iter().map(ToString::to_string).collect();
+        let json = format!("[{}]", numbers.join(","));
+        let rows = self
+            .rows(sql, [workspace.as_str().into(), json.into()])
+            .await?;
+        rows.iter()
+            .map(|row| StoredRow::read(row).and_then(logged))
+            .collect()
+    }
+}

@@ -1,0 +1,246 @@
+//! What needs somebody, where reports come from, and what replays cost.
+
+use std::collections::BTreeMap;
+
+use drift_schema::run::Budget;
+use drift_schema::{Day, Micros, Service, Step, Workspace};
+
+use crate::lifecycle::{Drift, ServiceState};
+use crate::store::projection::ALL_SERVICES;
+use crate::store::session::{Row, Session};
+use crate::store::{Result, Store};
+
+/// Drifts of one kind of concern that are read; of the rest there is a number.
+const MOST: i64 = 60;
+
+const HEAT: &str = "
+    SELECT service, day, CAST(SUM(count) AS BIGINT) FROM batches WHERE workspace = $1 AND day >= $2 GROUP BY service, day";
+const HEAT_OF: &str = "
+    SELECT service, day, CAST(SUM(count) AS BIGINT) FROM batches WHERE workspace = $1 AND service = $3 AND day >= $2
+    GROUP BY service, day";
+/// What a drift looks like in a list: its state, and of its reports what the end of an index tells.
+macro_rules! concerns {
+    ($where:literal) => {
+        concat!(
+            "SELECT drifts.service, drifts.step, drifts.state,
+                (SELECT last_seen FROM batches WHERE batches.workspace = drifts.workspace AND batches.service = drifts.service
+                    AND batches.step = drifts.step ORDER BY day DESC LIMIT 1),
+                (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE batches.workspace = drifts.workspace
+                    AND batches.service = drifts.service AND batches.step = drifts.step AND day >= $2),
+                CAST(0 AS BIGINT), COUNT(*) OVER ()
+            FROM drifts WHERE drifts.workspace = $1 AND ",
+            $where,
+            " ORDER BY drifts.service, drifts.step LIMIT $3"
+        )
+    };
+}
+const KNOWN: &str = concerns!("stage IN ('open', 'closed')");
+const UNDER_WAY: &str = concerns!("stage IN ('opening', 'reopening', 'settling')");
+/// Looked at, and nobody could tell. What they reported is no longer fresh, so that nothing looks again by itself.
+const STUCK: &str = concerns!(
+    "stage = 'unconfirmed' AND state::json #>> '{judged,verdict}' IN ('blocked', 'auth')"
+);
+const SQLITE_STUCK: &str = concerns!(
+    "stage = 'unconfirmed' AND json_extract(state, '$.judged.verdict') IN ('blocked', 'auth')"
+);
+const OF_SERVICE: &str = concerns!("drifts.service = $4");
+/// Reported, and to be replayed.
+const FRESH: &str = "
+    SELECT batches.service, batches.step, MAX(drifts.state), MAX(last_seen), CAST(SUM(count) AS BIGINT),
+        CAST(SUM(count) AS BIGINT), COUNT(*) OVER ()
+    FROM batches LEFT JOIN drifts
+        ON drifts.workspace = batches.workspace AND drifts.service = batches.service AND drifts.step = batches.step
+    WHERE batches.workspace = $1 AND fresh AND (stage IS NULL OR stage IN ('unconfirmed', 'fixed'))
+    GROUP BY batches.service, batches.step ORDER BY MAX(last_seen) DESC LIMIT $2";
+const REPORTED_OF: &str = "
+    SELECT service, step, CAST(NULL AS TEXT), MAX(last_seen), CAST(SUM(count) AS BIGINT),
+        CAST(SUM(CASE WHEN fresh THEN count ELSE 0 END) AS BIGINT), COUNT(*) OVER ()
+    FROM batches WHERE workspace = $1 AND service = $4 AND day >= $2 GROUP BY service, step ORDER BY MAX(last_seen) DESC LIMIT $3";
+const STAGES: &str = "SELECT stage, COUNT(*) FROM drifts WHERE workspace = $1 GROUP BY stage";
+const SERVICES: &str = "
+    SELECT services.service, state, per_day, cooldown_seconds FROM services LEFT JOIN runner_budgets
+        ON runner_budgets.workspace = services.workspace AND runner_budgets.service = services.service
+    WHERE services.workspace = $1 ORDER BY services.service";
+
+/// Reports of a service on a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heat {
+    pub service: Service,
+    pub day: Day,
+    pub reports: i64,
+}
+
+/// A drift in a list.
+#[derive(Debug, Clone)]
+pub struct Concern {
+    pub service: Service,
+    pub step: Step,
+    pub drift: Drift,
+    pub last_seen: Option<Micros>,
+    /// Since the first day of the heat map.
+    pub recent: i64,
+    /// Reports that no runner has handled.
+    pub fresh: i64,
+}
+
+/// What replays of a service cost so far.
+#[derive(Debug, Clone)]
+pub struct ServiceLook {
+    pub service: Service,
+    pub state: ServiceState,
+    /// What its runner last said that it may cost.
+    pub budget: Option<Budget>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct OverviewLook {
+    pub heat: Vec<Heat>,
+    pub concerns: Vec<Concern>,
+    /// Drifts beyond those in `concerns`.
+    pub more_concerns: i64,
+    /// How many drifts are in which stage.
+    pub stages: BTreeMap<String, i64>,
+    pub services: Vec<ServiceLook>,
+    /// Replays of all services are switched off.
+    pub all_paused: bool,
+    pub contact: Option<Micros>,
+    /// Position of the newest event.
+    pub head: i64,
+}
+
+impl Store {
+    /// Everything of the overview; with a service, everything of that one.
+    pub async fn overview(
+        &self,
+        workspace: &Workspace,
+        only: Option<&Service>,
+        since: Day,
+    ) -> Result<OverviewLook> {
+        let mut session = self.db.snapshot().await?;
+        let mut look = OverviewLook::default();
+        let (scope, day) = (workspace.as_str(), since.to_string());
+        let heat = match only {
+            None => {
+                session
+                    .rows(HEAT, [scope.into(), day.as_str().into()])
+                    .await?
+            }
+            Some(service) => {
+                let params = [scope.into(), day.as_str().into(), service.as_str().into()];
+                session.rows(HEAT_OF, params).await?
+            }
+        };
+        for row in &heat {
+            look.heat.push(Heat {
+                service: row.word(0)?,
+                day: row.word(1)?,
+                reports: row.get(2)?,
+            });
+        }
+        match only {
+            None => session.concerns(scope, &day, &mut look).await?,
+            Some(service) => session.steps_of(scope, &day, service, &mut look).await?,
+        }
+        for row in session.rows(STAGES, [scope.into()]).await? {
+            look.stages.insert(row.get(0)?, row.get(1)?);
+        }
+        for row in session.rows(SERVICES, [scope.into()]).await? {
+            let (name, state): (String, ServiceState) = (row.get(0)?, row.json(1)?);
+            if name == ALL_SERVICES {
+                look.all_paused = state.paused;
+                continue;
+            }
+            let budget = match (row.get::<Option<i64>>(2)?, row.get::<Option<i64>>(3)?) {
+                (Some(per_day), Some(cooldown)) => Some(Budget {
+                    per_day: u32::try_from(per_day).unwrap_or(u32::MAX),
+                    cooldown_seconds: u32::try_from(cooldown).unwrap_or(u32::MAX),
+                }),
+                _ => None,
+            };
+            let service: Service = row.word(0)?;
+            if only.is_none_or(|only| *only == service) {
+                look.services.push(ServiceLook {
+                    service,
+                    state,
+                    budget,
+                });
+            }
+        }
+        look.contact = session.last_contact(workspace).await?;
+        look.head = session.head(workspace).await?.position;
+        Ok(look)
+    }
+}
+
+impl Session {
+    /// The drifts that something is to be done about, by somebody or by the next tick.
+    async fn concerns(&mut self, scope: &str, day: &str, look: &mut OverviewLook) -> Result<()> {
+        let stuck = if self.is_sqlite() {
+            SQLITE_STUCK
+        } else {
+            STUCK
+        };
+        for sql in [KNOWN, UNDER_WAY, stuck] {
+            let rows = self
+                .rows(sql, [scope.into(), day.into(), MOST.into()])
+                .await?;
+            look.take(&rows)?;
+        }
+        let rows = self.rows(FRESH, [scope.into(), MOST.into()]).await?;
+        look.take(&rows)
+    }
+
+    /// All drifts of a service: those that something happened to, and those that were reported lately.
+    async fn steps_of(
+        &mut self,
+        scope: &str,
+        day: &str,
+        service: &Service,
+        look: &mut OverviewLook,
+    ) -> Result<()> {
+        let params = || {
+            [
+                scope.into(),
+                day.into(),
+                (4 * MOST).into(),
+                service.as_str().into(),
+            ]
+        };
+        let known = self.rows(OF_SERVICE, params()).await?;
+        look.take(&known)?;
+        let reported = self.rows(REPORTED_OF, params()).await?;
+        look.take(&reported)
+    }
+}
+
+impl OverviewLook {
+    /// A drift that is there already is one that something happened to, and keeps what is known of it.
+    fn take(&mut self, rows: &[Row]) -> Result<()> {
+        for row in rows {
+            let (service, step): (Service, Step) = (row.word(0)?, row.word(1)?);
+            let fresh: i64 = row.get(5)?;
+            let known = |known: &&mut Concern| known.service == service && known.step == step;
+            if let Some(known) = self.concerns.iter_mut().find(known) {
+                known.fresh = known.fresh.max(fresh);
+                continue;
+            }
+            let drift = match row.get::<Option<String>>(2)? {
+                Some(_) => row.json(2)?,
+                None => Drift::default(),
+            };
+            self.concerns.push(Concern {
+                service,
+                step,
+                drift,
+                last_seen: row.get::<Option<i64>>(3)?.map(Micros),
+                recent: row.get::<Option<i64>>(4)?.unwrap_or(0),
+                fresh,
+            });
+        }
+        if let Some(last) = rows.last() {
+            let all: i64 = last.get(6)?;
+            self.more_concerns += all - i64::try_from(rows.len()).unwrap_or(all);
+        }
+        Ok(())
+    }
+}

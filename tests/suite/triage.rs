@@ -1,0 +1,4 @@
+//! What people decide, and what comes of it.
+
+mod actions;
+mod command;
