@@ -23,9 +23,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::Method;
-use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::http::header::{ACCEPT, ALLOW, HeaderValue};
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{FromRequest, Handler, HttpResponse, Responder, ResponseError as _, Route};
+use actix_web::{
+    FromRequest, Handler, HttpRequest, HttpResponse, Responder, ResponseError as _, Route,
+};
 use drift_schema::Code;
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
@@ -38,7 +40,7 @@ use crate::artifacts::link::Signer;
 use crate::contacts::Contacts;
 use crate::ingest::Ingest;
 use crate::keys::Keyring;
-use crate::pages::Feeds;
+use crate::pages::{Feeds, PageError};
 use crate::readiness::Readiness;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
@@ -176,8 +178,18 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .default_service(web::to(not_found));
 }
 
-async fn not_found() -> Result<String, ApiError> {
-    Err(Code::NotFound.into())
+async fn not_found(request: HttpRequest) -> HttpResponse {
+    let accept = request.headers().get(ACCEPT);
+    let is_browser = accept.is_some_and(|it| it.to_str().is_ok_and(|it| it.contains("text/html")));
+    // Who speaks to the API is a program, whatever it accepts.
+    let is_api = ["/drift/", "/hooks/"]
+        .iter()
+        .any(|api| request.path().starts_with(api));
+    if is_browser && !is_api {
+        PageError::NotFound("page").error_response()
+    } else {
+        ApiError::from(Code::NotFound).error_response()
+    }
 }
 
 async fn method_not_allowed(allowed: Method) -> HttpResponse {

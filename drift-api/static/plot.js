@@ -20,17 +20,17 @@
     plot?.destroy();
     plot = new uPlot({
       width: figure.clientWidth,
-      height: 190,
+      height: 178,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
       legend: { live: true },
       scales: { y: { range: (_, low, high) => [0, Math.max(1, high)] }, x: { range: (_, low, high) => [low - 43200, high + 43200] } },
       axes: [
-        { ...axis, grid: { show: false }, values: (_, splits) => splits.map((at) => new Date(at * 1000).toLocaleDateString("en", { day: "numeric", month: "short", timeZone: "UTC" })) , space: 80 },
+        { ...axis, grid: { show: false }, values: (_, splits) => splits.map((at) => new Date(at * 1000).toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" })) , space: 80 },
         { ...axis, size: 46, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 50000, 100000, 1000000] },
       ],
       series: [
-        { label: "Day", value: (_, at) => (at == null ? "" : new Date(at * 1000).toLocaleDateString("en", { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" })) },
+        { label: "Day", value: (_, at) => (at == null ? "" : new Date(at * 1000).toLocaleDateString("en-GB", { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" })) },
         { label: "Reports", fill: color("--plot"), stroke: color("--plot"), width: 0, paths: uPlot.paths.bars({ size: [0.8, 40] }), points: { show: false }, value: (_, count) => count ?? "" },
       ],
     }, data, box);
@@ -39,6 +39,6 @@
   drawing.replaceWith(box);
   figure.classList.add("by-script");
   draw();
-  new ResizeObserver(() => { if (plot.width !== figure.clientWidth) plot.setSize({ width: figure.clientWidth, height: 190 }); }).observe(figure);
+  new ResizeObserver(() => { if (plot.width !== figure.clientWidth) plot.setSize({ width: figure.clientWidth, height: 178 }); }).observe(figure);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 })();

@@ -1,7 +1,9 @@
 //! One page as `drift_schema::tree` takes it: the accessibility trees of its frames and its document, as the browser
 //! answers them. What they mean is decided there, by rules that need no browser.
 
-use drift_schema::tree::{Capture, Frame, Invisible};
+mod layer;
+
+use drift_schema::tree::{Capture, Frame, consent_layers};
 use serde_json::{Value, json};
 
 use crate::cdp::Error;
@@ -10,6 +12,17 @@ use crate::page::Page;
 /// Takes the page as it is now. Waiting until it has settled is the caller's part.
 pub async fn capture(page: &Page) -> Result<Capture, Error> {
     page.tell("DOM.enable", json!({})).await?;
+    let mut captured = take(page).await?;
+    if is_partly_hidden(&captured.ax) {
+        let layers = consent_layers(&captured);
+        if !layers.is_empty() {
+            captured.behind = layer::behind(page, &layers).await?.map(Box::new);
+        }
+    }
+    Ok(captured)
+}
+
+async fn take(page: &Page) -> Result<Capture, Error> {
     // The flat form: the other one nests as deeply as the page does, and JSON parsers have limits.
     let dom = page.call(
         "DOM.getFlattenedDocument",
@@ -32,8 +45,25 @@ pub async fn capture(page: &Page) -> Result<Capture, Error> {
         ax,
         dom,
         frames,
-        invisible: Invisible::default(),
+        ..Capture::default()
     })
+}
+
+/// Whether something on the page keeps something else from being perceived.
+fn is_partly_hidden(ax: &Value) -> bool {
+    let reasons = [
+        "activeModalDialog",
+        "inertElement",
+        "inertSubtree",
+        "ariaHiddenElement",
+        "ariaHiddenSubtree",
+    ];
+    let hides = |node: &Value| {
+        let why = node["ignoredReasons"].as_array().into_iter().flatten();
+        why.filter_map(|reason| reason["name"].as_str())
+            .any(|reason| reasons.contains(&reason))
+    };
+    ax["nodes"].as_array().into_iter().flatten().any(hides)
 }
 
 /// The ids of all frames below the page's own.

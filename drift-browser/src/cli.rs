@@ -53,8 +53,11 @@ enum Command {
         /// An address, or an HTML file
         page: String,
         /// Only the shape's hash, the `dom_digest` of a report
-        #[arg(long)]
+        #[arg(long, conflicts_with = "snapshot")]
         hash: bool,
+        /// The whole page as text, for a person to read
+        #[arg(long)]
+        snapshot: bool,
     },
     /// Remove at the provider what earlier runs of a flow created
     #[command(after_help = "Example: drift-scraper cleanup flows/openai.toml")]
@@ -102,7 +105,18 @@ fn run(command: Command, settings: &Settings) -> anyhow::Result<Done> {
     match command {
         Command::Check { flows, json } => check::run(&flows, json),
         Command::Run(args) => runtime.block_on(run::run(args, settings)),
-        Command::Digest { page, hash } => runtime.block_on(digest::run(&page, hash, settings)),
+        Command::Digest {
+            page,
+            hash,
+            snapshot,
+        } => {
+            let show = match (hash, snapshot) {
+                (true, _) => digest::Show::Hash,
+                (_, true) => digest::Show::Snapshot,
+                _ => digest::Show::Record,
+            };
+            runtime.block_on(digest::run(&page, show, settings))
+        }
         Command::Cleanup(args) => runtime.block_on(cleanup::run(args, settings)),
         Command::Record(args) => runtime.block_on(record::run(args, settings)),
     }

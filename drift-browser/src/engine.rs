@@ -16,6 +16,8 @@ use tokio::time::timeout;
 use crate::evidence::Masker;
 use crate::flow::{Flow, Locator, Step, Template, Verb};
 use crate::lines::Lines;
+use crate::session::Session;
+use crate::state::{Ledger, Made, Resource};
 use crate::tab::Tab;
 use crate::values::Values;
 pub use judge::{code, shown_url};
@@ -45,7 +47,9 @@ pub struct Engine<'a> {
     pub last_tree: Option<String>,
     /// Before the last action of this step, if that may lead away: the address, and the tree.
     before_leaving: Option<(String, Option<String>)>,
-    pub resources: Vec<crate::state::Resource>,
+    pub resources: Vec<Resource>,
+    /// Where they are written down for the clean-up; a clean-up makes nothing.
+    pub ledger: Option<Ledger>,
     /// Mails from before this are not the one we wait for. Unix time.
     pub mails_since: i64,
 }
@@ -77,6 +81,7 @@ impl<'a> Engine<'a> {
             last_tree: None,
             before_leaving: None,
             resources: Vec::new(),
+            ledger: None,
             mails_since,
         }
     }
@@ -93,14 +98,17 @@ impl<'a> Engine<'a> {
                 return Err(Box::new(Stopped { index, stop, url }));
             }
             self.last_tree = self.worked_on().await;
-            for creates in &step.creates {
-                if let Ok(id) = self.values.render(&creates.id) {
-                    self.lines.resource(&creates.kind, &id);
-                    self.resources.push(crate::state::Resource {
-                        kind: creates.kind.clone(),
-                        id,
-                    });
-                }
+            let made = step.creates.iter().filter_map(|creates| {
+                let id = self.values.render(&creates.id).ok()?;
+                let kind = creates.kind.clone();
+                Some(Resource { kind, id })
+            });
+            let made: Vec<Resource> = made.collect();
+            self.resources.extend_from_slice(&made);
+            // After each step, since logins change; and before it is said, since who hears of it may end us.
+            self.remember().await;
+            for resource in made {
+                self.lines.resource(&resource.kind, &resource.id);
             }
         }
         // Of the last step no other line could bring the tree.
@@ -108,6 +116,42 @@ impl<'a> Engine<'a> {
             self.lines.progress(&step.name, Some(tree));
         }
         Ok(())
+    }
+
+    /// A clean-up leaves alone what a run goes on with.
+    pub fn hold_ledger(&mut self) {
+        if let Some(ledger) = self.ledger.as_mut().filter(|ledger| ledger.exists())
+            && let Err(error) = ledger.take()
+        {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "a cleanup may disturb this run"
+            );
+        }
+    }
+
+    /// Writes down what there is to be removed one day, with the login and the values that it takes.
+    pub async fn remember(&mut self) {
+        const LOGIN_DEADLINE: Duration = Duration::from_secs(8);
+        if self.resources.is_empty() || self.ledger.is_none() {
+            return;
+        }
+        let session = timeout(LOGIN_DEADLINE, Session::take(&mut self.tab)).await;
+        let made = Made {
+            service: self.flow.service.clone(),
+            resources: self.resources.clone(),
+            values: self.values.all(),
+            session: session.ok().and_then(Result::ok).unwrap_or_default(),
+        };
+        let Some(ledger) = &mut self.ledger else {
+            return;
+        };
+        if let Err(error) = ledger.note(&made) {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "cleanup will not know what this run created"
+            );
+        }
     }
 
     /// The address of the page, as far as it still says one.

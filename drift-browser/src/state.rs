@@ -1,5 +1,7 @@
 //! What a run leaves for a later one, in files that only their owner can read: where a tripped flow can go on, and what a
-//! clean-up has to remove. They hold cookies and passwords, so they are as short-lived as their purpose allows.
+//! clean-up has to remove (`ledger`). They hold cookies and passwords, so they are as short-lived as their purpose allows.
+
+mod ledger;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,23 +10,17 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context as _, bail};
-use drift_schema::words::{ResourceKind, Service, Step};
+use anyhow::{Context as _, anyhow};
+use drift_schema::words::{Service, Step};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::session::Session;
+pub use ledger::{Ledger, Made, Resource};
 
 /// A page that nobody came back to within a day has logged us out.
 const RESUMABLE_FOR: Duration = Duration::from_secs(24 * 3600);
-
-/// Something that a run made at the provider.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Resource {
-    pub kind: ResourceKind,
-    pub id: String,
-}
 
 /// Where a flow stopped, and all it takes to go on.
 #[derive(Serialize, Deserialize)]
@@ -36,19 +32,13 @@ pub struct Paused {
     pub values: BTreeMap<String, String>,
     pub session: Session,
     pub resources: Vec<Resource>,
+    /// Where what it made is written down, if it made anything.
+    #[serde(default)]
+    pub made: Option<Uuid>,
     /// Unix time: mails since then are ours.
     pub mails_since: i64,
     /// The tab, where the browser is not ours and still has it open.
     pub target: Option<String>,
-}
-
-/// What a run made, for the clean-up.
-#[derive(Serialize, Deserialize)]
-pub struct Made {
-    pub service: Service,
-    pub resources: Vec<Resource>,
-    pub values: BTreeMap<String, String>,
-    pub session: Session,
 }
 
 pub struct Folder(PathBuf);
@@ -66,60 +56,44 @@ impl Folder {
         Ok(token)
     }
 
-    /// A token is good once.
-    pub fn resume(&self, token: Uuid) -> anyhow::Result<Paused> {
-        let file = self.0.join("paused").join(format!("{token}.json"));
+    /// What a token stands for. It stays good until it is taken.
+    pub fn paused(&self, token: Uuid) -> anyhow::Result<Paused> {
         forget_old(&self.0.join("paused"));
+        let file = self.paused_file(token);
         if !file.exists() {
-            bail!(
-                "nothing is kept under this token: it was used already, is older than {} hours, or belongs to another user",
-                RESUMABLE_FOR.as_secs() / 3600
-            );
+            return Err(unknown_token());
         }
-        let paused = read(&file)?;
-        fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
-        Ok(paused)
+        read(&file)
     }
 
-    pub fn remember(&self, made: &Made) -> anyhow::Result<()> {
-        let folder = self.0.join("made").join(made.service.as_str());
-        write(&folder, &format!("{}.json", Uuid::now_v7()), made)
+    /// A token is good once: of two that take it at the same time, one is refused.
+    pub fn take(&self, token: Uuid) -> anyhow::Result<()> {
+        fs::remove_file(self.paused_file(token)).map_err(|_| unknown_token())
     }
 
-    /// What earlier runs made of a service, the oldest first.
-    pub fn made(&self, service: &Service) -> anyhow::Result<Vec<(PathBuf, Made)>> {
-        let folder = self.0.join("made").join(service.as_str());
-        let mut files: Vec<PathBuf> = match fs::read_dir(&folder) {
-            Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
-            Err(_) => Vec::new(),
-        };
-        files.sort_unstable();
-        let read = files.into_iter().map(|file| {
-            let made = read(&file)?;
-            Ok((file, made))
-        });
-        read.collect()
-    }
-
-    /// Keeps what could not be removed, or nothing.
-    pub fn settle(&self, file: &Path, left: &Made) -> anyhow::Result<()> {
-        if left.resources.is_empty() {
-            return fs::remove_file(file)
-                .with_context(|| format!("cannot remove {}", file.display()));
-        }
-        let name = file.file_name().and_then(|name| name.to_str());
-        let folder = file.parent().context("a file has a folder")?;
-        write(folder, name.context("a name of ours")?, left)
+    fn paused_file(&self, token: Uuid) -> PathBuf {
+        self.0.join("paused").join(format!("{token}.json"))
     }
 }
 
-fn write(folder: &Path, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
-    let context = || format!("cannot write to {}", folder.display());
+fn unknown_token() -> anyhow::Error {
+    anyhow!(
+        "nothing is kept under this token: it was used already, is older than {} hours, or belongs to another user",
+        RESUMABLE_FOR.as_secs() / 3600
+    )
+}
+
+fn folder_of_ours(folder: &Path) -> anyhow::Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(folder)
-        .with_context(context)?;
+        .with_context(|| format!("cannot write to {}", folder.display()))
+}
+
+fn write(folder: &Path, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
+    let context = || format!("cannot write to {}", folder.display());
+    folder_of_ours(folder)?;
     // Whole or not at all: beside it first, then in its place.
     let draft = folder.join(format!(".{name}"));
     let mut file = fs::OpenOptions::new()

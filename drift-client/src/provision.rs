@@ -5,6 +5,8 @@ mod code;
 mod keys;
 mod summary;
 
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use drift_schema::scraper::{Failure, Line, Tripped};
@@ -76,7 +78,8 @@ impl Provisioner {
         self
     }
 
-    /// Never fails in another way than by its answer. When `stop` is done first, the scraper is ended.
+    /// Never fails in another way than by its answer. When `stop` is done first, the scraper is ended; but a key that
+    /// it has made by then is verified and kept, since nobody would ever find it again.
     pub async fn provision(
         &self,
         service: &Service,
@@ -99,10 +102,19 @@ impl Provisioner {
                 Code::AuditFailed,
                 format!("the audit under {} cannot be written: {error}", self.home()),
             ),
-            Ok(()) => tokio::select! {
-                ending = self.attempt(attempt, service, force, on_stage, &mut trace) => ending,
-                () = stop => Ending::failed(Code::Interrupted, "it was told to stop"),
-            },
+            Ok(()) => {
+                let key_made = AtomicBool::new(false);
+                let attempt =
+                    self.attempt(attempt, service, force, on_stage, &key_made, &mut trace);
+                let mut attempt = pin!(attempt);
+                tokio::select! {
+                    ending = &mut attempt => ending,
+                    () = stop => match key_made.load(Ordering::Relaxed) {
+                        true => attempt.await,
+                        false => Ending::failed(Code::Interrupted, "it was told to stop"),
+                    },
+                }
+            }
         };
         let duration = started.elapsed();
         self.conclude(attempt, service, ending, trace, duration)
@@ -152,9 +164,10 @@ impl Provisioner {
         service: &Service,
         force: bool,
         mut on_stage: impl FnMut(Stage<'_>),
+        key_made: &AtomicBool,
         trace: &mut Trace,
     ) -> Ending {
-        let (entry, scraper, known_service) = match self.configured(service) {
+        let (entry, scraper, known) = match self.configured(service) {
             Ok(configured) => configured,
             Err((code, why)) => return Ending::failed(code, why),
         };
@@ -168,9 +181,7 @@ impl Provisioner {
         };
         self.telemetry.send_waiting();
         if !force {
-            let existing = self
-                .existing(service, known_service.as_ref(), &mut on_stage, trace)
-                .await;
+            let existing = self.existing(service, &known, &mut on_stage, trace).await;
             if let Some(ending) = existing {
                 return ending;
             }
@@ -180,12 +191,17 @@ impl Provisioner {
             return Ending::failed(Code::StoreFailed, error.to_string());
         }
         trace.tier_used = Some("scraper");
-        let run = scraper.run(|line| on_stage(Stage::Scraping(line))).await;
+        let on_line = |line: &Line| match line {
+            Line::Success(_) => key_made.store(true, Ordering::Relaxed),
+            Line::Progress(_) | Line::Resource(_) => on_stage(Stage::Scraping(line)),
+            _ => {}
+        };
+        let run = scraper.run(on_line).await;
         let mask = scraper.mask();
         match run.outcome {
             Outcome::Success(ref key) => {
                 on_stage(Stage::Verifying);
-                self.keep(service, known_service.as_ref(), key, trace).await
+                self.keep(service, &known, key, trace).await
             }
             Outcome::Tripwire(ref tripped) => {
                 self.fall_back(attempt, service, &entry, tripped, &run, trace)
@@ -200,7 +216,7 @@ impl Provisioner {
     fn configured(
         &self,
         service: &Service,
-    ) -> Result<(ScraperEntry, Scraper, Option<ServiceEntry>), (Code, String)> {
+    ) -> Result<(ScraperEntry, Scraper, ServiceEntry), (Code, String)> {
         let wrong = |why: String| (Code::Configuration, why);
         let scrapers = Scrapers::read(&self.settings.scrapers)
             .map_err(|problems| wrong(problems.to_string()))?;
@@ -216,7 +232,14 @@ impl Provisioner {
         let scraper = entry
             .scraper(&self.settings.environment, &self.supervisor)
             .map_err(wrong)?;
-        Ok((entry.clone(), scraper, services.get(service).cloned()))
+        // An account that is made for a key which cannot be verified is an account burnt, too.
+        let Some(known) = services.get(service) else {
+            let why = format!(
+                "services.toml does not say how a key of {service} is verified; the scraper was not started"
+            );
+            return Err((Code::VerificationNotConfigured, why));
+        };
+        Ok((entry.clone(), scraper, known.clone()))
     }
 
     /// A tripwire: keeps what is needed to go on, tells those who agreed to be told, and answers calmly.

@@ -69,7 +69,7 @@ pub struct Run {
 }
 
 impl Scraper {
-    /// Runs to the end, whichever that is. `on_line` sees progress and resources while the scraper runs. Dropping the
+    /// Runs to the end, whichever that is. `on_line` sees each line as it comes. Dropping the
     /// future kills the scraper.
     pub async fn run(&self, on_line: impl FnMut(&Line)) -> Run {
         let started = Instant::now();
@@ -254,6 +254,7 @@ impl<F: FnMut(&Line)> Reader<F> {
                 self.resources.push(resource);
             }
             terminal => {
+                (self.on_line)(&terminal);
                 self.keys.extend(key_of(&terminal));
                 self.last = Some(terminal);
             }

@@ -413,7 +413,9 @@ impl Spent {
             );
         }
         // A replay in the future is one of a clock that was wrong.
-        let last = self.last.filter(|last| *last <= now.plus_seconds(DAY_SECONDS));
+        let last = self
+            .last
+            .filter(|last| *last <= now.plus_seconds(DAY_SECONDS));
         let (Some(last), false) = (last, urgent) else {
             return None;
         };

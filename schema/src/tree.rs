@@ -36,6 +36,12 @@ pub use volatile::VolatileMask;
 /// Goes over every name and text before it is kept, to take out what must not be shown. [`unmasked`] takes out nothing.
 pub type Mask<'m> = &'m dyn for<'t> Fn(&'t str) -> Cow<'t, str>;
 
+/// The consent layers of a page, by the browser's `backendNodeId`. One of them may hide the rest from the tree; whoever
+/// can lift it takes the page without it, too ([`Capture::behind`]).
+pub fn consent_layers(capture: &Capture) -> Vec<i64> {
+    prune::prune(&page::Page::read(capture, &unmasked)).layers
+}
+
 pub fn unmasked(text: &str) -> Cow<'_, str> {
     Cow::Borrowed(text)
 }

@@ -211,6 +211,13 @@ pub async fn ran(mut command: Command) -> Ran {
     }
 }
 
+/// As Ctrl-C does.
+pub async fn interrupt(child: &tokio::process::Child) {
+    let line = format!("kill -INT {}", child.id().expect("it runs"));
+    let told = Command::new("sh").args(["-c", &line]).status().await;
+    assert!(told.expect("a shell").success());
+}
+
 /// All files under a folder, in order. None if there is no such folder.
 pub fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

@@ -16,9 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Where pictures of the pages are left: `target/pages`.
 pub fn pictures() -> PathBuf {
-    let profile = beside("").parent().map(Path::to_owned);
-    let target = profile.as_deref().and_then(Path::parent);
-    target.expect("target/debug").join("pages")
+    let debug = beside("");
+    debug.parent().expect("target/debug").join("pages")
 }
 
 /// Plays `tests/browser/NAME.mjs` to its end, answering what it asks; panics with what it said if that is bad.

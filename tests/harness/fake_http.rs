@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 #[derive(Debug, Clone)]
@@ -49,6 +50,8 @@ pub enum Reply {
     Drip,
     /// The connection ends.
     HangUp,
+    /// The reply, once the story says so.
+    When(Arc<Notify>, Box<Reply>),
 }
 
 impl Reply {
@@ -140,7 +143,12 @@ async fn serve(
     while let Some(request) = read(&mut socket).await {
         asked.lock().expect("unpoisoned").push(request.clone());
         let answer = answers.lock().expect("unpoisoned").clone();
-        match answer(&request) {
+        let mut reply = answer(&request);
+        if let Reply::When(now, then) = reply {
+            now.notified().await;
+            reply = *then;
+        }
+        match reply {
             Reply::Is(status, headers, body) => {
                 let headers: String = headers
                     .iter()
@@ -155,7 +163,7 @@ async fn serve(
                 }
             }
             Reply::Silence => std::future::pending().await,
-            Reply::HangUp => return,
+            Reply::HangUp | Reply::When(..) => return,
             Reply::Drip => {
                 let head = "HTTP/1.1 202 x\r\ncontent-length: 100000\r\n\r\n";
                 let mut drop = socket.write_all(head.as_bytes()).await;

@@ -1,6 +1,7 @@
 //! A GitHub with state behind a real socket: issues, comments, labels, and files on branches. An unknown route fails the test,
 //! and so does whatever GitHub itself would not take.
 
+mod people;
 mod routes;
 
 use std::net::SocketAddr;
@@ -12,6 +13,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::http::Message;
+
+pub use people::{CLIENT_ID, CLIENT_SECRET, Person};
 
 pub const REPOSITORY: &str = "octo-org/scrapers";
 pub const TOKEN: &str = "ghs_tests-only";
@@ -70,6 +73,9 @@ pub struct State {
     pub page: usize,
     /// Tokens handed out to an App.
     pub logins: usize,
+    /// Who may sign in elsewhere.
+    pub people: Vec<Person>,
+    agreed: Vec<people::Agreed>,
     objects: usize,
 }
 
@@ -213,6 +219,9 @@ async fn serve(listener: TcpListener, state: Arc<Mutex<State>>, base: String) {
 fn answer(state: &mut State, request: &Message, base: &str) -> Message {
     if let Some(answer) = routes::answer_app(request) {
         state.logins += usize::from(request.method() == "POST");
+        return answer;
+    }
+    if let Some(answer) = people::answer(state, request) {
         return answer;
     }
     if request.header("authorization") != Some(&format!("Bearer {TOKEN}")) {

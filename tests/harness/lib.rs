@@ -28,6 +28,7 @@ pub mod scraper;
 pub mod server;
 pub mod site;
 pub mod viewer;
+pub mod visitor;
 mod workplace;
 
 pub use agentkeys::Machine;
@@ -37,6 +38,7 @@ pub use outpost::Outpost;
 pub use provider::Provider;
 pub use reports::report;
 pub use server::{Engine, Server};
+pub use visitor::Visitor;
 
 /// Tells a story once on each database: `on_both! { async fn a_sentence(engine: Engine) { … } }`.
 #[macro_export]

@@ -27,6 +27,7 @@ mod many_processes;
 mod migrations;
 mod model;
 mod operations;
+mod pages;
 mod queries;
 mod readme;
 mod runner;

@@ -5,5 +5,6 @@ mod faults;
 mod flow_files;
 mod flows;
 mod mail;
+mod newcomer;
 mod switches;
 mod tools;

@@ -46,6 +46,8 @@ struct Overview {
     /// What a person is to look at, and what goes on by itself.
     yours: Vec<Item>,
     others: Vec<Item>,
+    /// Muted, fixed, or passed: nobody's work.
+    rest: Vec<Item>,
     more: i64,
     fixed: i64,
     services: Vec<Spending>,
@@ -131,12 +133,20 @@ impl Overview {
             let newest = b.last_seen.map(|it| it.0).cmp(&a.last_seen.map(|it| it.0));
             a.standing.turn.cmp(&b.standing.turn).then(newest)
         });
-        let (mut yours, mut others): (Vec<_>, Vec<_>) = items
-            .into_iter()
-            .partition(|item| matches!(item.standing.turn, Turn::Yours | Turn::Mender));
-        let cut = yours.len().saturating_sub(MOST_ITEMS) + others.len().saturating_sub(MOST_ITEMS);
-        yours.truncate(MOST_ITEMS);
-        others.truncate(MOST_ITEMS);
+        let (mut yours, mut others, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+        let mut cut = 0;
+        for item in items {
+            let list = match item.standing.turn {
+                Turn::Yours | Turn::Mender => &mut yours,
+                Turn::Machine => &mut others,
+                Turn::Nobody => &mut rest,
+            };
+            if list.len() < MOST_ITEMS {
+                list.push(item);
+            } else {
+                cut += 1;
+            }
+        }
         let mut services: Vec<Spending> = look
             .services
             .iter()
@@ -154,20 +164,25 @@ impl Overview {
             .contact
             .is_none_or(|at| at.plus_seconds(SILENT_SECONDS) < now);
         Self {
-            is_new: heat.is_empty() && yours.is_empty() && others.is_empty() && services.is_empty(),
+            is_new: heat.is_empty()
+                && yours.is_empty()
+                && others.is_empty()
+                && rest.is_empty()
+                && services.is_empty(),
             runner: Runner {
                 seen: look.contact.map(|at| When::new(at, now)),
                 is_silent,
             },
             all_paused: look.all_paused,
-            fixed: look.stages.get("fixed").copied().unwrap_or(0),
-            more: look.more_concerns + i64::try_from(cut).unwrap_or(0),
+            fixed: look.fixed,
+            more: look.more_concerns + cut,
             frame,
             only,
             public_url,
             heat,
             yours,
             others,
+            rest,
             services,
             more_services,
         }

@@ -54,6 +54,11 @@ pub(super) fn of(drift: &Drift, fresh: bool, paused: bool, now: Micros) -> Stand
         badge,
         words: words.to_owned(),
     };
+    // What else a mute waits for, only the next tick finds out.
+    let is_muted = drift
+        .muted
+        .as_ref()
+        .is_some_and(|muted| muted.until.is_none_or(|until| until > now));
     let overdue = drift
         .judged
         .as_ref()
@@ -64,10 +69,25 @@ pub(super) fn of(drift: &Drift, fresh: bool, paused: bool, now: Micros) -> Stand
         _ => None,
     };
     let mut it = match drift.stage {
+        _ if drift.renamed_to.is_some() => standing(
+            Turn::Nobody,
+            "renamed",
+            "The step has another name now, and what is reported of it is about that one.",
+        ),
+        _ if is_muted => standing(
+            Turn::Nobody,
+            "muted",
+            "Somebody muted it. What is reported meanwhile is counted, and waits.",
+        ),
+        Stage::Unconfirmed | Stage::Open | Stage::Fixed if drift.asked.is_some() => standing(
+            Turn::Machine,
+            "replay asked",
+            "Somebody asked for a replay. The next tick runs it, as far as the budget goes.",
+        ),
         Stage::Unconfirmed if fresh => match verdict {
             Some(Verdict::Infra) => standing(
                 Turn::Machine,
-                "to be tried again",
+                "retrying",
                 "The last replay failed on our own side. It is tried again, a little later each time.",
             ),
             _ => standing(
@@ -99,7 +119,7 @@ pub(super) fn of(drift: &Drift, fresh: bool, paused: bool, now: Micros) -> Stand
             ),
             (Some(Verdict::Infra), _) => standing(
                 Turn::Nobody,
-                "to be tried again",
+                "failed",
                 "The last replay failed on our own side. Another report looks again.",
             ),
             _ => standing(
@@ -243,6 +263,29 @@ mod tests {
         assert_eq!(turn(&closed, false), (Turn::Yours, "cannot tell"));
         let words = of(&closed, false, false, NOW).words;
         assert!(words.starts_with("Issue #12 was closed, but"), "{words}");
+    }
+
+    #[test]
+    fn what_people_decided_goes_before_what_machines_found() {
+        let mut open = judged(Stage::Open, Verdict::Confirmed, 60);
+        open.asked = Some(crate::lifecycle::drift::Asked {
+            at: NOW,
+            by: "k1".to_owned(),
+        });
+        assert_eq!(turn(&open, false), (Turn::Machine, "replay asked"));
+        open.muted = Some(crate::lifecycle::drift::Muted {
+            at: NOW,
+            by: "k1".to_owned(),
+            until: Some(NOW.plus_seconds(60)),
+            version: None,
+            reports: None,
+            counted: 0,
+        });
+        assert_eq!(turn(&open, true), (Turn::Nobody, "muted"));
+        let later = of(&open, true, false, NOW.plus_seconds(61));
+        assert_eq!(later.badge, "replay asked");
+        open.renamed_to = Some(drift_schema::Step::parse("other").unwrap());
+        assert_eq!(turn(&open, true), (Turn::Nobody, "renamed"));
     }
 
     #[test]

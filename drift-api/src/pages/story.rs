@@ -2,7 +2,7 @@
 //! escapes them.
 
 use drift_schema::answer::LoggedEvent;
-use drift_schema::event::{Event, IssueChange};
+use drift_schema::event::{DriftMuted, Event, IssueChange};
 use drift_schema::run::{Ending, Task, Verdict};
 use drift_schema::{Service, Step};
 
@@ -129,7 +129,13 @@ fn sentence(event: &Event) -> (&'static str, String) {
                 None => "The fix holds".to_owned(),
             },
         ),
-        Event::IssueRequested(it) => ("waiting", format!("Issue to be written: {}", task(it.task))),
+        Event::IssueRequested(it) => (
+            "waiting",
+            match it.task {
+                Task::Reopen => "The issue is to be reopened".to_owned(),
+                _ => "An issue is to be opened".to_owned(),
+            },
+        ),
         Event::IssueWritten(it) => {
             let number = it.issue.number;
             match it.task {
@@ -149,6 +155,20 @@ fn sentence(event: &Event) -> (&'static str, String) {
             IssueChange::Gone => ("yours", "The issue is gone".to_owned()),
             IssueChange::Moved { number, .. } => ("", format!("The issue is #{number} now")),
         },
+        Event::ReplayAsked(_) => ("waiting", "Somebody asked for a replay".to_owned()),
+        Event::ReplayDropped(_) => ("", "The replay is not wanted any more".to_owned()),
+        Event::DriftMuted(it) => ("", muted(it)),
+        Event::DriftUnmuted(it) => match it.by {
+            Some(_) => ("waiting", "Unmuted".to_owned()),
+            None => (
+                "waiting",
+                "Not muted any more: what it was muted until has come".to_owned(),
+            ),
+        },
+        Event::FixDeclared(it) => ("good", format!("Marked as fixed in {}", it.fixed_in)),
+        Event::FixWithdrawn(_) => ("broken", "Not fixed after all".to_owned()),
+        Event::StepRenamed(it) => ("", format!("Called {} from now on", it.to)),
+        Event::StepRenameUndone(_) => ("", "A step of its own again".to_owned()),
         Event::ReplaysPaused(it) => (
             "yours",
             format!("Replays paused{}", of_service(&it.service)),
@@ -167,6 +187,23 @@ fn sentence(event: &Event) -> (&'static str, String) {
             ),
         ),
         other => ("", generic(other.kind())),
+    }
+}
+
+fn muted(mute: &DriftMuted) -> String {
+    let until = [
+        mute.until.map(|until| until.day().to_string()),
+        mute.version
+            .as_ref()
+            .map(|version| format!("{version} reports it")),
+        mute.reports
+            .map(|reports| counted(reports.cast_signed(), "more report")),
+    ];
+    let until: Vec<String> = until.into_iter().flatten().collect();
+    if until.is_empty() {
+        "Muted".to_owned()
+    } else {
+        format!("Muted until {}", until.join(", or "))
     }
 }
 

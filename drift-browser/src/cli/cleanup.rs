@@ -43,12 +43,30 @@ pub async fn run(args: Args, settings: &Settings) -> anyhow::Result<Done> {
 
 async fn all(flow: &Flow, args: &Args, settings: &Settings) -> anyhow::Result<Done> {
     let folder = Folder::at(settings.state.clone());
-    let made = folder.made(&flow.service)?;
-    if made.is_empty() {
+    let ledgers = folder.ledgers(&flow.service);
+    if ledgers.is_empty() {
         return print(&format!("{}: nothing to remove\n", flow.service));
     }
     let mut left = false;
-    for (file, mut made) in made {
+    for mut ledger in ledgers {
+        if !ledger.take()? {
+            say("what one run created is left alone: the run goes on, or another cleanup is at it");
+            continue;
+        }
+        // Another clean-up was faster.
+        if !ledger.exists() {
+            ledger.forget()?;
+            continue;
+        }
+        let mut made = match ledger.read() {
+            Ok(made) => made,
+            // One that cannot be read must not keep the others.
+            Err(error) => {
+                left = true;
+                say(&format!("{error:#}; remove by hand what it was for"));
+                continue;
+            }
+        };
         let removed = one_run(flow, args, settings, &made).await?;
         for resource in &removed {
             print(&format!("removed {} {}\n", resource.kind, resource.id))?;
@@ -59,7 +77,7 @@ async fn all(flow: &Flow, args: &Args, settings: &Settings) -> anyhow::Result<Do
             left = true;
             say(&format!("not removed: {} {}", resource.kind, resource.id));
         }
-        folder.settle(&file, &made)?;
+        ledger.settle(&made)?;
     }
     Ok(if left { Done::Badly } else { Done::Well })
 }

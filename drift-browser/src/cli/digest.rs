@@ -1,11 +1,10 @@
-//! `drift-scraper digest`: the record of one page, as a report would have it.
+//! `drift-scraper digest`: what one page looks like: its record, as a report would have it, or its snapshot.
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use drift_schema::tree::{Digested, unmasked};
-use serde_json::Value;
 use tokio::time::timeout;
 
 use super::{Done, print};
@@ -18,23 +17,32 @@ use crate::settings::Settings;
 const DEADLINE: Duration = Duration::from_secs(30);
 const SETTLE_DEADLINE: Duration = Duration::from_secs(5);
 
-pub async fn run(page: &str, hash: bool, settings: &Settings) -> anyhow::Result<Done> {
+/// What of the digest is printed.
+pub enum Show {
+    /// All but the snapshot, as JSON.
+    Record,
+    /// The `dom_digest`.
+    Hash,
+    /// The page as a person reads it.
+    Snapshot,
+}
+
+pub async fn run(page: &str, show: Show, settings: &Settings) -> anyhow::Result<Done> {
     let url = address(page)?;
     let browser = Browser::open(&settings.launch(), settings.cdp_url.as_deref()).await?;
     let tab = browser.page().await?;
-    let record = record(&tab, &url).await;
+    let digested = digest(&tab, &url).await;
     browser.close(&tab, false).await?;
-    let record = record?;
-    if hash {
-        return print(&format!(
-            "{}\n",
-            record["shape_sha256"].as_str().unwrap_or_default()
-        ));
-    }
-    print(&(serde_json::to_string_pretty(&record)? + "\n"))
+    let digested = digested?;
+    let text = match show {
+        Show::Record => serde_json::to_string_pretty(&digested.record)?,
+        Show::Hash => digested.record.shape_sha256.as_str().to_owned(),
+        Show::Snapshot => digested.snapshot,
+    };
+    print(&(text + "\n"))
 }
 
-async fn record(page: &Page, url: &str) -> anyhow::Result<Value> {
+async fn digest(page: &Page, url: &str) -> anyhow::Result<Digested> {
     let loaded = timeout(DEADLINE, page.load(url)).await;
     // A page that never ends to load still has a shape.
     if let Ok(loaded) = loaded {
@@ -43,8 +51,7 @@ async fn record(page: &Page, url: &str) -> anyhow::Result<Value> {
     page.settle(SETTLE_DEADLINE).await?;
     let captured = timeout(DEADLINE, capture(page)).await;
     let captured = captured.context("the page does not answer")??;
-    let digested = Digested::of(&captured, &unmasked);
-    Ok(serde_json::to_value(&digested.record)?)
+    Ok(Digested::of(&captured, &unmasked))
 }
 
 /// An address as it is; anything else is a file.

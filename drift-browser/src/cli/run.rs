@@ -137,7 +137,7 @@ fn prepare(args: &Args, settings: &Settings) -> Result<Prepared, Wrong> {
     let paused = match args.resume {
         None => None,
         Some(token) => {
-            let paused = folder.resume(token);
+            let paused = folder.paused(token);
             Some(paused.map_err(|error| wrong("bad_resume_token", format!("{error:#}")))?)
         }
     };
@@ -152,6 +152,23 @@ fn prepare(args: &Args, settings: &Settings) -> Result<Prepared, Wrong> {
             wrong("bad_resume_token", why)
         })?,
     };
+    if last < first {
+        let (until, here) = (&flow.steps[last].name, &flow.steps[first].name);
+        let why = format!("--until: `{until}` comes before `{here}`, where the run goes on");
+        return Err(wrong("bad_flow", why));
+    }
+    if let (Some(paused), Some(token)) = (&paused, args.resume) {
+        let removed = paused
+            .made
+            .is_some_and(|made| !folder.ledger(&flow.service, Some(made)).exists());
+        // Only now: a mistake on the command line costs nobody the token.
+        let taken = folder.take(token);
+        taken.map_err(|error| wrong("bad_resume_token", format!("{error:#}")))?;
+        if removed {
+            let why = "--resume: what the run had created was removed by a cleanup; begin anew";
+            return Err(wrong("bad_resume_token", why.to_owned()));
+        }
+    }
     Ok(Prepared {
         flow,
         first,
@@ -202,8 +219,11 @@ async fn drive(
     };
     let since = paused.map_or_else(now, |paused| paused.mails_since);
     let mut engine = Engine::new(flow, tab, values, lines, since);
+    let earlier = paused.and_then(|paused| paused.made);
+    engine.ledger = Some(prepared.folder.ledger(&flow.service, earlier));
     if let Some(paused) = paused {
         engine.resources.clone_from(&paused.resources);
+        engine.hold_ledger();
         if kept_tab.is_none() {
             paused.session.put_into(&engine.tab).await?;
             if paused.url.starts_with("http") {

@@ -15,6 +15,9 @@ use crate::tab::{Blocked, Element, Point};
 
 const GIVE_UP_DEADLINE: Duration = Duration::from_secs(1);
 
+/// Characters that say what covers an element.
+const LONGEST_COVER: usize = 120;
+
 /// Of this many that look alike each is tried, to see whether only one can be used.
 const ALIKE: usize = 8;
 
@@ -35,6 +38,7 @@ impl Engine<'_> {
             Verb::Press(key) => {
                 self.asked = None;
                 let pressed = self.tab.press(key).await;
+                self.tab.watch.touched();
                 self.now(pressed).await
             }
             Verb::ExpectUrl(url) => self.until_url(url, step, ends).await,
@@ -57,7 +61,9 @@ impl Engine<'_> {
                 self.asked = None;
                 let watch = self.tab.watch.clone();
                 let used = self.handle(&action.verb, &element, point);
-                match in_time(&watch, ends, used).await {
+                let used = in_time(&watch, ends, used).await;
+                watch.touched();
+                match used {
                     Some(used) => used,
                     None => Err(self.out_of_time(step).await),
                 }
@@ -241,7 +247,11 @@ impl Engine<'_> {
         Ok(match (usable.len(), blocked) {
             (1, _) => usable.pop().ok_or_else(String::new),
             (0, Some(Blocked::Covered(by))) => {
-                Err(format!("it is covered by {}", self.masker().hide(&by)))
+                // Hidden before it is cut: half a secret is not known as one.
+                let by = self.masker().hide(&by).into_owned();
+                let shown: String = by.chars().take(LONGEST_COVER).collect();
+                let more = if shown.len() < by.len() { " …" } else { "" };
+                Err(format!("it is covered by {shown}{more}"))
             }
             (0, Some(reason)) => Err(reason.to_string()),
             _ => Err(format!("there are {count} of it")),
@@ -257,6 +267,7 @@ impl Engine<'_> {
             {
                 tracing::info!(%locator, "dismissed");
                 self.tab.click(point).await?;
+                self.tab.watch.touched();
             }
         }
         Ok(())

@@ -34,7 +34,8 @@
   };
   const hide = (element, box = place(element)) => {
     if (styles.has(element)) return 0;
-    set(element, { ...STILL, opacity: '0' });
+    // Parts of a drawing know no opacity of their own, parts of a page may be visible in spite of what holds them.
+    set(element, { ...STILL, opacity: '0', visibility: 'hidden' });
     mark(box);
     return 1;
   };
@@ -68,15 +69,19 @@
   const paint = root => {
     if (root.adoptedStyleSheets.some(sheet => sheets.includes(sheet))) return;
     const sheet = new CSSStyleSheet();
-    sheet.replaceSync(`::highlight(${NAME}) { color: #000 !important; background-color: #000 !important; text-shadow: none !important; -webkit-text-fill-color: #000 !important; -webkit-text-stroke-color: #000 !important; fill: #000 !important; text-decoration: none !important }`);
+    sheet.replaceSync(`::highlight(${NAME}) { color: #000 !important; background-color: #000 !important; text-shadow: none !important; -webkit-text-fill-color: #000 !important; -webkit-text-stroke-color: #000 !important; fill: #000 !important; text-decoration: none !important }
+      ::placeholder { color: transparent !important; -webkit-text-fill-color: transparent !important; text-shadow: none !important }`);
     sheets.push(sheet);
     root.adoptedStyleSheets = [...root.adoptedStyleSheets, sheet];
   };
 
+  // Letter by letter: some letters of the world become two in lower case, and every place behind them would be another.
+  const low = text => text.replace(/[A-Z]+/g, letters => letters.toLowerCase());
+
   // Where in `text` something stands that may not be seen: [from, to) pairs.
   const matcher = wanted => {
     const shapes = wanted.shapes.map(shape => new RegExp(shape, 'g'));
-    const secrets = wanted.secrets.flatMap(secret => [secret, encodeURIComponent(secret)]).map(secret => secret.replace(/\s+/g, '').toLowerCase());
+    const secrets = wanted.secrets.map(secret => low(secret.replace(/\s+/g, '')));
     const byShape = text => {
       const found = [];
       for (const shape of shapes) {
@@ -89,15 +94,30 @@
       return found;
     };
     const known = text => {
-      const low = text.toLowerCase();
+      const lower = low(text);
       const found = [];
       for (const secret of secrets) {
-        for (let at = low.indexOf(secret); at >= 0; at = low.indexOf(secret, at + 1)) found.push([at, at + secret.length]);
+        for (let at = lower.indexOf(secret); at >= 0; at = lower.indexOf(secret, at + 1)) found.push([at, at + secret.length]);
       }
       return found;
     };
     return { byShape, known, any: text => byShape(text).length > 0 || known(text).length > 0 };
   };
+
+  // What a style sheet writes before and behind an element, or as the mark of a list.
+  const draws = (element, find) => ['::before', '::after', '::marker'].some(part => {
+    const content = getComputedStyle(element, part).content;
+    return content && content !== 'none' && content !== 'normal' && find.any(content);
+  });
+  // What an element shows that is no text in it: a button's value, a picture that says who it is of or that is a text itself.
+  const SHOWS = 'img, image, use, area, input, progress, meter, source';
+  const shows = (element, find) => {
+    const said = text => Boolean(text) && text.length < 5000 && (find.any(text) || text.includes('%') && find.any(decoded(text)));
+    if (element.matches(SHOWS)) return said(element.value) || [...element.attributes].some(attribute => said(attribute.value));
+    const style = element.getAttribute('style');
+    return Boolean(style) && style.includes('url(') && said(style);
+  };
+  const decoded = text => { try { return decodeURIComponent(text); } catch { return ''; } };
 
   const cover = (root, wanted) => {
     const find = matcher(wanted);
@@ -124,15 +144,11 @@
       }
       if (node.localName === 'br') apart = true;
       if (node === boxes || boxes?.contains(node)) continue;
-      if (node.matches(TYPED)) toBlacken.push(node);
+      if (node.matches(TYPED)) (node.placeholder && find.any(node.placeholder) ? toHide : toBlacken).push(node);
       else if (node.isContentEditable && !node.parentElement?.isContentEditable) toHide.push(node);
       else if (node.matches(UNREADABLE)) toHide.push(node);
       else if (node.matches('iframe, frame')) toKeepBack.push(node);
-      else if (node.attributes?.length && [...node.attributes].some(a => a.name !== 'style' && a.value.length < 5000 && find.any(a.value))) {
-        const drawn = ['::before', '::after'].some(part => find.any(getComputedStyle(node, part).content ?? ''));
-        const said = node.matches('img, area, input, progress, meter') && find.any(`${node.alt ?? ''} ${node.value ?? ''}`);
-        if (drawn || said) toHide.push(node);
-      }
+      else if (draws(node, find) || shows(node, find)) toHide.push(node);
     }
     const places = toHide.map(place);
     for (const element of toBlacken) bare += blacken(element);

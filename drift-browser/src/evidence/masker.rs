@@ -48,6 +48,9 @@ impl Masker {
             let secret = secret.trim();
             if secret.chars().count() >= SHORTEST_SECRET {
                 known.push(secret.to_owned());
+                // As it stands in addresses.
+                let written = in_an_address(secret);
+                known.extend([written.replace("%20", "+"), written]);
             }
         }
         // The longest first, or a short one would leave the rest of a long one standing.
@@ -114,6 +117,21 @@ impl Masker {
             && has(u8::is_ascii_digit)
             && self.secrets.iter().any(|secret| secret.contains(token))
     }
+}
+
+/// Percent-encoded, as a script's `encodeURIComponent` does it.
+fn in_an_address(text: &str) -> String {
+    let mut written = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => written.push(char::from(byte)),
+            b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')' => {
+                written.push(char::from(byte));
+            }
+            byte => written += &format!("%{byte:02X}"),
+        }
+    }
+    written
 }
 
 fn is_token(c: char) -> bool {

@@ -28,13 +28,13 @@ pub async fn snapshot(page: &Page, masker: &Masker) -> Result<Snapshot, Error> {
     let captured = captured?;
     let mask = for_any_text(|text| masker.hide(text));
     let digested = Digested::of(&captured, &mask);
-    let mut tree = digested.snapshot;
+    // A secret that a page cut into several elements is whole again only here; one that was cut in two would not be known.
+    let mut tree = masker.hide(&digested.snapshot).into_owned();
     if tree.len() > LONGEST_TREE {
         tree.truncate(tree.floor_char_boundary(LONGEST_TREE));
     }
-    // A secret that a page cut into several elements is whole again only here.
     Ok(Snapshot {
-        tree: Masked(masker.hide(&tree).into_owned()),
+        tree: Masked(tree),
         dom_digest: digested.record.shape_sha256,
     })
 }

@@ -9,6 +9,9 @@ use super::{Error, Wanted};
 /// Of more new mails than these, the newest are looked at.
 const MOST_MAILS: usize = 25;
 
+/// Of a mail, in bytes: whatever is attached to it comes behind what it says.
+const MOST_OF_A_MAIL: u32 = 512 * 1024;
+
 /// Clocks differ: a mail may seem a little older than the run that asked for it.
 const CLOCK_SKEW: i64 = 60;
 
@@ -28,7 +31,10 @@ pub(super) async fn look(
     let set: Vec<String> = mails.iter().map(u32::to_string).collect();
     // PEEK: whoever reads this mailbox finds its mails unread.
     let fetched = session
-        .uid_fetch(set.join(","), "(UID INTERNALDATE BODY.PEEK[])")
+        .uid_fetch(
+            set.join(","),
+            format!("(UID INTERNALDATE BODY.PEEK[]<0.{MOST_OF_A_MAIL}>)"),
+        )
         .await?;
     let mut fetched: Vec<_> = fetched.try_collect().await?;
     fetched.sort_by_key(|mail| std::cmp::Reverse(mail.uid));

@@ -133,6 +133,11 @@ impl Watch {
             .then(|| state.last_traffic.elapsed())
     }
 
+    /// Something was done on the page. What it leads to takes its time to begin, on a busy machine above all.
+    pub fn touched(&self) {
+        self.state().last_traffic = Instant::now();
+    }
+
     /// A new stretch begins: what came before is no longer of interest.
     pub fn mark(&self) {
         let mut state = self.state();

@@ -12,7 +12,7 @@ impl Provisioner {
     pub(super) async fn existing(
         &self,
         service: &Service,
-        known: Option<&ServiceEntry>,
+        known: &ServiceEntry,
         on_stage: &mut impl FnMut(Stage<'_>),
         trace: &mut Trace,
     ) -> Option<Ending> {
@@ -22,11 +22,6 @@ impl Provisioner {
                 let why = format!("the stored key cannot be read: {error}");
                 return Some(Ending::failed(Code::StoreFailed, why));
             }
-        };
-        let Some(known) = known else {
-            let why =
-                format!("services.toml does not say how the stored key of {service} is verified");
-            return Some(Ending::failed(Code::VerificationNotConfigured, why));
         };
         on_stage(Stage::Checking);
         let verification = verify(known, &key).await;
@@ -61,17 +56,11 @@ impl Provisioner {
     pub(super) async fn keep(
         &self,
         service: &Service,
-        known: Option<&ServiceEntry>,
+        known: &ServiceEntry,
         key: &ApiKey,
         trace: &mut Trace,
     ) -> Ending {
         let masked = key.masked();
-        let Some(known) = known else {
-            let why = format!(
-                "services.toml does not say how a key of {service} is verified; {masked} was not stored"
-            );
-            return Ending::failed(Code::VerificationNotConfigured, why);
-        };
         let verification = verify(known, key).await;
         trace.verification = Some(verification);
         match verification {

@@ -24,12 +24,11 @@ pub fn due(mut work: ServiceWork, scrapers: &Scrapers, now: Micros) -> Due {
     let only_tasks = work.drifts.iter().any(|drift| !drift.task.is_replay());
     let replays = work.drifts.iter().any(|drift| drift.task.is_replay());
     if work.withheld.is_none() && replays {
-        // Somebody waits for a verification, but not for one that fails each time; and for what they asked for.
-        let waits = |drift: &DriftWork| match drift.task {
-            Task::Verify => drift.asked || work.budget.inconclusive == 0,
-            _ => drift.asked,
+        // Somebody waits for what they asked for, and for a verification, but not for one that fails each time.
+        let is_urgent = |drift: &DriftWork| {
+            drift.asked || (drift.task == Task::Verify && work.budget.inconclusive == 0)
         };
-        let urgent = work.drifts.iter().any(waits);
+        let urgent = work.drifts.iter().any(is_urgent);
         work.withheld = match allowed {
             Some(allowed) => work.budget.withheld(allowed, urgent, now),
             None => Some(Withheld {

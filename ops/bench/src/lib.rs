@@ -26,7 +26,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::options::{Common, What};
 use crate::report::{Findings, Table};
-use crate::runs::{batch, claim, client, digest, flat, ingest, log, scraper, size, tick};
+use crate::runs::{batch, claim, client, digest, flat, ingest, log, pages, scraper, size, tick};
 
 /// What was found, and none where there is nothing to print: a server that has ended, a seeded store, or another
 /// process that did the work and has printed it.
@@ -99,6 +99,17 @@ pub fn run(what: What) -> Result<Option<Findings>> {
                 until_stopped(&runtime, tick::run(&common, &runner, passes)),
             )
         }
+        What::Pages {
+            common,
+            size,
+            viewers,
+        } => match size::with_room_for(viewers)? {
+            true => findings(
+                &common,
+                until_stopped(&runtime, pages::run(&common, size, viewers)),
+            ),
+            false => Ok(None),
+        },
         What::Claim { common, size } => {
             findings(&common, until_stopped(&runtime, claim::run(&common, size)))
         }

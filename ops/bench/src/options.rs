@@ -56,6 +56,16 @@ pub enum What {
         #[command(flatten)]
         size: Size,
     },
+    /// The pages for people on a large store, and a crowd that watches the log
+    Pages {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        size: Size,
+        /// People who watch the log
+        #[arg(long, default_value_t = 1_000)]
+        viewers: usize,
+    },
     /// Memory, and the time from start to ready
     Size {
         #[command(flatten)]
@@ -186,7 +196,7 @@ impl Listen {
 
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Size {
-    /// Reports in the seeded log [default: 10,000,000 for flat, 1,000,000 for log]
+    /// Reports in the seeded log [default: 10,000,000 for flat and pages, 1,000,000 for log]
     #[arg(long)]
     pub events: Option<u64>,
     /// Batches that they add up to [default: a tenth of the events]

@@ -7,6 +7,7 @@ pub mod digest;
 pub mod flat;
 pub mod ingest;
 pub mod log;
+pub mod pages;
 pub mod scraper;
 pub mod size;
 pub mod tick;

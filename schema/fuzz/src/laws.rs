@@ -199,8 +199,15 @@ fn nothing_of_what_is_masked_stays(capture: &Capture) {
         .snapshot
         .lines()
         .filter_map(|line| line.split_once('"'));
-    for (_, name) in names {
-        let name = name.rsplit_once('"').map_or(name, |(name, _)| name);
+    for (_, rest) in names {
+        // Up to the quote that ends it; a text behind it may be quoted, too.
+        let mut escaped = false;
+        let end = rest.find(|c| {
+            let ends = c == '"' && !escaped;
+            escaped = c == '\\' && !escaped;
+            ends
+        });
+        let name = &rest[..end.unwrap_or(rest.len())];
         assert!(!name.contains(char::is_alphanumeric), "{name}");
     }
 }

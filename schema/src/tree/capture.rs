@@ -19,6 +19,8 @@ pub struct Capture {
     pub frames: Vec<Frame>,
     /// What only the caller can know; added to what the document tells.
     pub invisible: Invisible,
+    /// The same page without the consent layer that makes the rest of it inert, where there is one.
+    pub behind: Option<Box<Capture>>,
 }
 
 /// The accessibility tree of a child frame. Frames of other origins have none in this process.

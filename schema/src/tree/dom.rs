@@ -108,6 +108,26 @@ impl<'a> Dom<'a> {
         &self.nodes[at as usize]
     }
 
+    /// Whether it is a part of a table that only lays something out, and says so.
+    pub(super) fn is_laid_out(&self, at: u32) -> bool {
+        let mut next = Some(at);
+        // A cell, its row, the group of rows, the table.
+        for _ in 0..4 {
+            let Some(element) = next.map(|at| self.get(at)) else {
+                return false;
+            };
+            match element.tag {
+                "table" => {
+                    let role = element.attribute("role").map(str::trim);
+                    return matches!(role, Some("presentation" | "none"));
+                }
+                "thead" | "tbody" | "tfoot" | "tr" | "td" | "th" => next = element.parent,
+                _ => return false,
+            }
+        }
+        false
+    }
+
     pub(super) fn len(&self) -> usize {
         self.nodes.len()
     }

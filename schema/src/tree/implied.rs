@@ -7,7 +7,7 @@ use super::page::Kind;
 use super::role::Role;
 
 /// `None`: the node is dissolved into its parent.
-pub(super) fn kind(ax: &AxNode<'_>, element: Option<&Element<'_>>) -> Option<Kind> {
+pub(super) fn kind(ax: &AxNode<'_>, element: Option<&Element<'_>>, laid_out: bool) -> Option<Kind> {
     let Some(element) = element else {
         return match Role::parse(ax.role) {
             Some(role) if !ax.ignored => named(role, ax, None).map(Kind::Role),
@@ -19,16 +19,19 @@ pub(super) fn kind(ax: &AxNode<'_>, element: Option<&Element<'_>>) -> Option<Kin
     }
     let explicit = element.attribute("role").map(str::trim).unwrap_or_default();
     let role = if ax.ignored {
-        // Ignored since it adds nothing for somebody who listens; Playwright prints these all the same.
-        if explicit.is_empty() {
+        // Ignored since it adds nothing for somebody who listens; Playwright prints these all the same, but not the
+        // parts of a table that says it is none.
+        if explicit.is_empty() && !laid_out {
             only_structure(element.tag)
         } else {
             None
         }
+    } else if explicit.is_empty() && has_none(element.tag) {
+        None
     } else {
         own(ax.role)
             .or_else(|| {
-                if explicit.is_empty() {
+                if explicit.is_empty() && !laid_out {
                     by_tag(element)
                 } else {
                     None
@@ -40,6 +43,11 @@ pub(super) fn kind(ax: &AxNode<'_>, element: Option<&Element<'_>>) -> Option<Kin
         Some(role) => Some(Kind::Role(role)),
         None => is_block(element.tag).then_some(Kind::Block),
     }
+}
+
+/// Chromium calls these a group.
+fn has_none(tag: &str) -> bool {
+    matches!(tag, "hgroup" | "address")
 }
 
 /// Chromium's words for roles.
@@ -54,6 +62,7 @@ fn own(word: &str) -> Option<Role> {
         "LayoutTableRow" => Some(Role::Row),
         "LayoutTableCell" => Some(Role::Cell),
         "meter" => Some(Role::Meter),
+        "MathMLMath" => Some(Role::Math),
         _ => Role::parse(word),
     }
 }

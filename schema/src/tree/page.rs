@@ -1,23 +1,20 @@
-//! The page as one tree: Chromium's accessibility tree, with tag and attributes from the document, in Playwright's
-//! roles. What has no role and no block of its own is dissolved into its parent here.
+//! The page as one tree in Playwright's roles: what every later pass goes over. `join` makes it.
 //!
 //! Nodes lie in document order, parents before their children, so that every later pass is a loop and no page can be
 //! nested too deeply for the stack.
 
-use std::collections::HashMap;
+mod join;
 
 use serde_json::Value;
 
-use super::ax::{Ax, AxNode};
+use super::Mask;
+use super::ax::AxNode;
 use super::capture::{Capture, Invisible};
-use super::dom::{Dom, Element};
+use super::dom::Element;
 use super::role::Role;
 use super::text;
-use super::words::{self, Marks};
-use super::{Mask, implied};
-
-/// Levels of roles that are kept. Chromium's own parser stops at 512 elements; what is deeper was built to be deep.
-const DEEPEST: u16 = 160;
+use super::words::Marks;
+use join::Join;
 
 #[derive(Debug)]
 pub(super) struct Page<'a> {
@@ -46,6 +43,10 @@ pub(super) struct Node<'a> {
     pub(super) live: bool,
     /// A frame that asks whether somebody is a person.
     pub(super) challenge: bool,
+    /// The browser's own number of the element.
+    pub(super) backend: Option<i64>,
+    /// In a closed shadow root, where no script can look.
+    pub(super) unseen: bool,
     pub(super) url: Option<&'a str>,
     pub(super) placeholder: Option<&'a str>,
     pub(super) parent: u32,
@@ -76,61 +77,9 @@ impl Node<'_> {
     }
 }
 
-/// One node that waits to be visited.
-struct Waiting {
-    frame: usize,
-    at: u32,
-    parent: u32,
-    /// The element of the parent in the accessibility tree, where the way up through the document ends.
-    below: Option<u32>,
-}
-
-struct Join<'a, 'm> {
-    dom: Dom<'a>,
-    frames: Vec<(Option<&'a str>, Ax<'a>)>,
-    seen: Vec<Vec<bool>>,
-    marks: Vec<Option<Marks>>,
-    closed: Vec<Option<bool>>,
-    mask: Mask<'m>,
-    /// Texts that a style sheet shows in other letters, by what both have in common.
-    restyled: HashMap<String, String>,
-    nodes: Vec<Node<'a>>,
-}
-
 impl<'a> Page<'a> {
     pub(super) fn read(capture: &'a Capture, mask: Mask<'_>) -> Self {
-        let dom = Dom::read(&capture.dom);
-        let mut frames = vec![(None, Ax::read(&capture.ax))];
-        frames.extend(
-            capture
-                .frames
-                .iter()
-                .map(|frame| (Some(frame.frame_id.as_str()), Ax::read(&frame.ax))),
-        );
-        let mut join = Join {
-            seen: frames.iter().map(|(_, ax)| vec![false; ax.len()]).collect(),
-            marks: vec![None; dom.len()],
-            closed: vec![None; dom.len()],
-            nodes: vec![Node::new(Kind::Block, 0, 0)],
-            dom,
-            frames,
-            mask,
-            restyled: HashMap::new(),
-        };
-        join.walk();
-        join.right_the_case();
-        let told = capture.invisible;
-        let found = join.dom.invisible;
-        Self {
-            nodes: join.nodes,
-            invisible: Invisible {
-                canvases: found.canvases.saturating_add(told.canvases),
-                closed_shadow_roots: found
-                    .closed_shadow_roots
-                    .saturating_add(told.closed_shadow_roots),
-                foreign_frames: found.foreign_frames.saturating_add(told.foreign_frames),
-            },
-        }
+        Join::of(capture, mask).page(capture.invisible)
     }
 }
 
@@ -145,6 +94,8 @@ impl<'a> Node<'a> {
             marks: Marks::default(),
             live: false,
             challenge: false,
+            backend: None,
+            unseen: false,
             url: None,
             placeholder: None,
             parent,
@@ -154,249 +105,15 @@ impl<'a> Node<'a> {
     }
 }
 
-impl<'a> Join<'a, '_> {
-    fn walk(&mut self) {
-        let mut waiting: Vec<Waiting> = Vec::new();
-        waiting.extend(self.frames[0].1.root().map(|at| Waiting {
-            frame: 0,
-            at,
-            parent: 0,
-            below: None,
-        }));
-        while let Some(next) = waiting.pop() {
-            let Waiting {
-                frame,
-                at,
-                parent,
-                below,
-            } = next;
-            if std::mem::replace(&mut self.seen[frame][at as usize], true) {
-                continue;
-            }
-            let element = self.frames[frame]
-                .1
-                .get(at)
-                .backend
-                .and_then(|id| self.dom.find(id));
-            let Some((inside, children)) = self.visit(frame, at, parent, element, below) else {
-                continue;
-            };
-            let below = element.or(below);
-            if let Children::Frame(id) = children {
-                let inner = self.frames.iter().position(|(frame, _)| *frame == Some(id));
-                waiting.extend(inner.and_then(|frame| {
-                    let at = self.frames[frame].1.root()?;
-                    Some(Waiting {
-                        frame,
-                        at,
-                        parent: inside,
-                        below: None,
-                    })
-                }));
-                continue;
-            }
-            let children = self.frames[frame].1.children(at).rev();
-            waiting.extend(children.map(|at| Waiting {
-                frame,
-                at,
-                parent: inside,
-                below,
-            }));
-        }
-    }
-
-    /// Adds the node, if it is one, and says under which node its children go; `None` when they go nowhere.
-    fn visit(
-        &mut self,
-        frame: usize,
-        at: u32,
-        parent: u32,
-        element: Option<u32>,
-        below: Option<u32>,
-    ) -> Option<(u32, Children<'a>)> {
-        let marks = self.marks_on_the_way(element, below);
-        let secret = element.or(below).is_some_and(|at| self.is_closed(at));
-        let source = element;
-        let ax = self.frames[frame].1.get(at);
-        let element = element.map(|at| self.dom.get(at));
-        let kind = match ax.role {
-            "InlineTextBox" | "ListMarker" | "Video" | "Audio" => return None,
-            "LineBreak" | "StaticText" if secret => return None,
-            "LineBreak" => {
-                self.text(parent, " ".to_owned());
-                return None;
-            }
-            "StaticText" => {
-                let text = self.static_text(frame, at, source)?;
-                self.text(parent, text);
-                return None;
-            }
-            _ => implied::kind(ax, element),
-        };
-        let challenge = kind == Some(Kind::Role(Role::Iframe))
-            && (element.is_some_and(is_challenge) || words::is_challenge(ax.name));
-        let kind = match kind {
-            _ if secret && !challenge => return Some((parent, Children::Here)),
-            None if marks.any() => Kind::Block,
-            None => return Some((parent, Children::Here)),
-            Some(kind) => kind,
-        };
-        let depth = self.nodes[parent as usize].depth + u16::from(matches!(kind, Kind::Role(_)));
-        if depth > DEEPEST {
-            return None;
-        }
-        let mut node = Node::new(kind, parent, depth);
-        node.tag = element.map_or("", |element| element.tag);
-        node.marks = marks;
-        node.challenge = challenge;
-        if let Kind::Role(role) = kind {
-            node.fill(role, ax, element, self.mask);
-        }
-        node.live = ax
-            .property("live")
-            .and_then(Value::as_str)
-            .is_some_and(|live| live != "off");
-        let children = match kind {
-            Kind::Role(Role::Iframe) => element
-                .and_then(|element| element.frame)
-                .map(Children::Frame),
-            // What somebody typed is in there.
-            Kind::Role(Role::Textbox | Role::Searchbox | Role::SpinButton | Role::Slider) => None,
-            _ => Some(Children::Here),
-        };
-        let at = self.push(node);
-        children.map(|children| (at, children))
-    }
-
-    /// The marks of an element and of those above it that the accessibility tree left out.
-    fn marks_on_the_way(&mut self, element: Option<u32>, below: Option<u32>) -> Marks {
-        let mut marks = Marks::default();
-        let path = match (element, below) {
-            (Some(element), Some(below)) if element != below => self.dom.between(element, below),
-            (element, _) => element.into_iter().collect(),
-        };
-        for at in path {
-            let found = self.marks_of(at);
-            marks.ad |= found.ad;
-            marks.consent |= found.consent;
-            marks.passing |= found.passing;
-        }
-        marks
-    }
-
-    /// Whether an element stands in a closed shadow root, where no script can reach it.
-    fn is_closed(&mut self, at: u32) -> bool {
-        let mut path = Vec::new();
-        let mut next = Some(at);
-        let closed = loop {
-            let Some(at) = next else { break false };
-            if let Some(known) = self.closed[at as usize] {
-                break known;
-            }
-            // What a circle leads back to is not known yet, and cannot be closed by it.
-            self.closed[at as usize] = Some(false);
-            path.push(at);
-            let element = self.dom.get(at);
-            if element.closed_root {
-                break true;
-            }
-            next = element.parent;
-        };
-        for at in path {
-            self.closed[at as usize] = Some(closed);
-        }
-        closed
-    }
-
-    fn push(&mut self, node: Node<'a>) -> u32 {
-        let at = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
-        self.nodes[node.parent as usize].children.push(at);
-        self.nodes.push(node);
-        at
-    }
-
-    fn text(&mut self, parent: u32, text: String) {
-        let depth = self.nodes[parent as usize].depth;
-        let mut node = Node::new(Kind::Text, parent, depth);
-        node.name = text;
-        self.push(node);
-    }
-
-    /// A run of text, in the letters of the document: the tree has those of the style sheet.
-    fn static_text(&mut self, frame: usize, at: u32, source: Option<u32>) -> Option<String> {
-        let ax = self.frames[frame].1.get(at);
-        // What somebody typed is no part of the page.
-        if ax.ignored || ax.property("editable").is_some() {
-            return None;
-        }
-        let source = source.and_then(|at| self.dom.get(at).text);
-        let source = source.filter(|source| *source != ax.name);
-        let Some(source) = source
-            .filter(|source| source.len() < 4 * ax.name.len() + 64 && text::alike(source, ax.name))
-        else {
-            return Some((self.mask)(ax.name).into_owned());
-        };
-        let written = (self.mask)(source).into_owned();
-        let plain = text::tidy(&written);
-        if plain != text::tidy(ax.name) {
-            self.restyled.insert(text::letters(&plain), plain);
-        }
-        Some(written)
-    }
-
-    fn marks_of(&mut self, at: u32) -> Marks {
-        if let Some(marks) = self.marks[at as usize] {
-            return marks;
-        }
-        let element = self.dom.get(at);
-        let mut marks = Marks::default();
-        // The page itself is no overlay, whatever state its classes speak of.
-        if !matches!(element.tag, "" | "html" | "body" | "main") {
-            for name in ["id", "class", "aria-label"] {
-                if let Some(value) = element.attribute(name) {
-                    marks.read(value);
-                }
-            }
-            if element.tag.contains('-') {
-                marks.read(element.tag);
-            }
-        }
-        self.marks[at as usize] = Some(marks);
-        marks
-    }
-
-    /// A style sheet that writes capitals changes names, too: of what it changed, the letters of the document count.
-    fn right_the_case(&mut self) {
-        if self.restyled.is_empty() {
-            return;
-        }
-        for node in &mut self.nodes {
-            if node.kind != Kind::Text
-                && node.role().is_some_and(Role::has_label)
-                && let Some(written) = self.restyled.get(&text::letters(&node.name))
-            {
-                node.name.clone_from(written);
-            }
-        }
-    }
-}
-
-enum Children<'a> {
-    Here,
-    /// Those of the document in this frame.
-    Frame(&'a str),
-}
-
-fn is_challenge(element: &Element<'_>) -> bool {
-    ["src", "title", "name", "id", "class"]
-        .iter()
-        .filter_map(|name| element.attribute(name))
-        .any(words::is_challenge)
-}
-
 impl<'a> Node<'a> {
     fn fill(&mut self, role: Role, ax: &AxNode<'a>, element: Option<&Element<'a>>, mask: Mask<'_>) {
         self.name = text::tidy(&mask(ax.name));
+        let says = |name: &str| element.is_none_or(|element| element.attribute(name).is_some());
+        // What they hold is no name of these.
+        if matches!(role, Role::Term | Role::Row) && !says("aria-label") && !says("aria-labelledby")
+        {
+            self.name.clear();
+        }
         if role == Role::Heading {
             let level = ax.property("level").and_then(Value::as_u64);
             self.level = level

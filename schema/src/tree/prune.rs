@@ -13,6 +13,8 @@ pub(super) struct Pruned {
     /// For each node of the page, whether it and all below stays out of the shape.
     pub(super) out: Vec<bool>,
     pub(super) overlays: Vec<Overlay>,
+    /// The browser's numbers of the overlays' elements.
+    pub(super) layers: Vec<i64>,
 }
 
 /// What a node has below it, itself included.
@@ -78,6 +80,7 @@ pub(super) fn prune(page: &Page<'_>) -> Pruned {
     let mut pruned = Pruned {
         out: vec![false; nodes.len()],
         overlays: Vec::new(),
+        layers: Vec::new(),
     };
     // A form's own consent box is a field like the others.
     let mut in_form = vec![false; nodes.len()];
@@ -90,6 +93,7 @@ pub(super) fn prune(page: &Page<'_>) -> Pruned {
         } else if !in_form[at] && is_consent(page, &below, at) {
             pruned.out[at] = true;
             pruned.overlays.push(Overlay::consent(node));
+            pruned.layers.extend(node.backend);
         }
     }
     for (at, node) in nodes.iter().enumerate().skip(1) {

@@ -68,8 +68,18 @@ impl Digested {
     pub fn of(capture: &Capture, mask: Mask<'_>) -> Self {
         let page = Page::read(capture, mask);
         let snapshot = snapshot::print(&page, mask);
-        let prune::Pruned { out, overlays } = prune::prune(&page);
-        let shape = Shape::of(&page, &out);
+        let prune::Pruned { out, overlays, .. } = prune::prune(&page);
+        // What lies over a page is no part of its shape, and hides none of it either.
+        let behind = capture.behind.as_deref().map(|behind| {
+            let page = Page::read(behind, mask);
+            let out = prune::prune(&page).out;
+            (page, out)
+        });
+        let (shown, out) = match &behind {
+            Some((page, out)) => (page, out),
+            None => (&page, &out),
+        };
+        let shape = Shape::of(shown, out);
         let outline = shape.outline();
         let text = outline::print(&outline);
         let record = Record {

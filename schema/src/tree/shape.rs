@@ -3,116 +3,19 @@
 //! While the shape is built, elements without a role stay in it as groups (their siblings are what a repetition is
 //! looked for among), and prose stays as slots. Both are gone when it is finished.
 
+mod part;
 mod repeat;
 
 use std::borrow::Cow;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::label::Label;
 use super::outline::{Item, TEXT};
 use super::page::{Kind, Node, Page};
 use super::role::Role;
+use part::{Form, Part, phrases};
 
 /// Groups that hold groups, before the inner ones are dissolved whatever they hold.
 const DEEPEST_GROUP: u16 = 100;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Form {
-    Group,
-    Role(Role),
-    /// Text that stands in a part by itself.
-    Text,
-    /// The same inside a mark-up that Playwright prints: takes the text's place where there is none.
-    Mark(Role),
-}
-
-#[derive(Debug, Clone)]
-struct Part<'a> {
-    form: Form,
-    tag: &'a str,
-    label: Option<Label>,
-    level: u8,
-    disabled: bool,
-    /// A slot that is printed where it stands, though its parent is no item.
-    shown: bool,
-    /// How deeply groups stand in groups below.
-    depth: u16,
-    /// What the headings, links and cells inside are called: an item's own words.
-    phrases: Vec<Label>,
-    children: Vec<Part<'a>>,
-}
-
-impl<'a> Part<'a> {
-    fn new(form: Form) -> Self {
-        Self {
-            form,
-            tag: "",
-            label: None,
-            level: 0,
-            disabled: false,
-            shown: false,
-            depth: 0,
-            phrases: Vec::new(),
-            children: Vec::new(),
-        }
-    }
-
-    fn role(&self) -> Option<Role> {
-        match self.form {
-            Form::Role(role) => Some(role),
-            _ => None,
-        }
-    }
-
-    fn is(&self, role: Role) -> bool {
-        self.form == Form::Role(role)
-    }
-
-    /// Prose, or a picture: shown in items at most.
-    fn is_slot(&self) -> bool {
-        match self.form {
-            Form::Text | Form::Mark(_) => true,
-            Form::Role(Role::Paragraph | Role::Img) => self.children.is_empty(),
-            _ => false,
-        }
-    }
-
-    /// What a link or a heading is opened for: it holds more than its name.
-    fn is_structure(&self) -> bool {
-        let own = self.role().is_some_and(|role| {
-            role.is_control()
-                || role.is_table()
-                || matches!(role, Role::Heading | Role::List | Role::Iframe)
-        });
-        own || self.children.iter().any(Self::is_structure)
-    }
-
-    fn has_control(&self) -> bool {
-        self.role()
-            .is_some_and(|role| role.is_control() || role == Role::Iframe)
-            || self.children.iter().any(Self::has_control)
-    }
-
-    fn fingerprint(&self) -> u64 {
-        let mut hash = DefaultHasher::new();
-        self.feed(&mut hash);
-        hash.finish()
-    }
-
-    fn feed(&self, hash: &mut DefaultHasher) {
-        (
-            self.form,
-            &self.label,
-            self.level,
-            self.disabled,
-            self.children.len(),
-        )
-            .hash(hash);
-        for child in &self.children {
-            child.feed(hash);
-        }
-    }
-}
 
 /// A page's shape, not yet in words.
 pub(super) struct Shape<'a>(Vec<Part<'a>>);
@@ -172,6 +75,9 @@ fn group<'a>(node: &Node<'a>, children: Vec<Part<'a>>) -> Vec<Part<'a>> {
     group.depth = depth;
     group.phrases = phrases(&children);
     group.children = children;
+    if group.is_card() {
+        group.show_as_item();
+    }
     vec![group]
 }
 
@@ -257,59 +163,6 @@ fn part<'a>(node: &Node<'a>, role: Role, children: Vec<Part<'a>>) -> Vec<Part<'a
         part.phrases = own;
     }
     vec![part]
-}
-
-impl Part<'_> {
-    /// What a landmark takes from a headline inside is content.
-    fn forget_heading(&mut self) {
-        let landmark = self.role().is_some_and(Role::is_landmark);
-        if landmark
-            && self
-                .label
-                .as_ref()
-                .is_some_and(|label| self.phrases.contains(label))
-        {
-            self.label = None;
-        }
-    }
-
-    /// With headers over the columns, the first cell of a row is content.
-    fn forget_row_names(&mut self) {
-        if self.any(&|part| part.is(Role::ColumnHeader)) {
-            self.each(&mut |part| {
-                if part.is(Role::RowHeader) {
-                    part.label = None;
-                }
-            });
-        }
-    }
-
-    fn open_labels(&mut self, phrases: &[Label]) {
-        self.each(&mut |part| {
-            if let Some(label) = &part.label {
-                part.label = Some(label.without(phrases));
-            }
-        });
-    }
-
-    fn any(&self, matches: &dyn Fn(&Self) -> bool) -> bool {
-        matches(self) || self.children.iter().any(|child| child.any(matches))
-    }
-
-    fn each(&mut self, change: &mut dyn FnMut(&mut Self)) {
-        change(self);
-        for child in &mut self.children {
-            child.each(change);
-        }
-    }
-}
-
-/// More than an item is ever called by; a container of thousands need not carry all their names.
-const MOST_PHRASES: usize = 24;
-
-fn phrases(children: &[Part<'_>]) -> Vec<Label> {
-    let all = children.iter().flat_map(|child| &child.phrases);
-    all.take(MOST_PHRASES).cloned().collect()
 }
 
 /// Siblings with one slot of each kind, repetitions as one, and each thing once.

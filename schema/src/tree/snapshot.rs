@@ -1,5 +1,6 @@
 //! The snapshot: the whole page as lines that a person reads, in the manner of Playwright's ARIA snapshots. Nothing is
-//! left out of it but what the mask takes and what somebody typed; frames are printed below their `iframe`.
+//! left out of it but what the mask takes and what somebody typed. What Playwright does not look into (frames, closed
+//! shadow roots, groups of options) is printed as comments, so that the rest can be pasted into one of its tests.
 
 use std::fmt::Write as _;
 
@@ -20,6 +21,8 @@ struct Line {
     /// The only child, when it is a text.
     text: Option<String>,
     is_text: bool,
+    /// Printed as a comment.
+    aside: bool,
 }
 
 enum Step {
@@ -34,6 +37,8 @@ struct Printer {
     open: Vec<Option<usize>>,
     /// Text that waits for more of its line.
     run: String,
+    /// Of the parts that are open, how many Playwright does not look into.
+    aside: usize,
 }
 
 pub(super) fn print(page: &Page<'_>, mask: Mask<'_>) -> String {
@@ -51,15 +56,17 @@ pub(super) fn print(page: &Page<'_>, mask: Mask<'_>) -> String {
                 match node.kind {
                     Kind::Text => printer.run.push_str(&node.name),
                     Kind::Block => printer.run.push(' '),
-                    Kind::Role(role) => printer.enter(node, role, page, mask),
+                    Kind::Role(role) => printer.enter(at, role, page, mask),
                 }
             }
             Step::Leave(at) => match page.nodes[at as usize].kind {
                 Kind::Text => {}
                 Kind::Block => printer.run.push(' '),
-                Kind::Role(_) => {
+                Kind::Role(role) => {
                     printer.flush(page, Some(at), mask);
                     printer.open.pop();
+                    printer.aside -= usize::from(role == Role::Iframe);
+                    printer.aside -= usize::from(is_aside(page, at));
                 }
             },
         }
@@ -69,16 +76,17 @@ pub(super) fn print(page: &Page<'_>, mask: Mask<'_>) -> String {
 }
 
 impl Printer {
-    fn enter(&mut self, node: &Node<'_>, role: Role, page: &Page<'_>, mask: Mask<'_>) {
+    fn enter(&mut self, at: u32, role: Role, page: &Page<'_>, mask: Mask<'_>) {
+        let node = &page.nodes[at as usize];
         // The text before it belongs to the nearest printed node further up.
         let mut above = node.parent;
         while above != 0 && page.nodes[above as usize].kind == Kind::Block {
             above = page.nodes[above as usize].parent;
         }
         self.flush(page, (above != 0).then_some(above), mask);
-        self.line(head(node, role), false);
-        let at = self.lines.len() - 1;
-        self.open.push(Some(at));
+        self.aside += usize::from(is_aside(page, at));
+        self.line(head(node, role, page), false);
+        self.open.push(Some(self.lines.len() - 1));
         for (name, value) in [("url", node.url), ("placeholder", node.placeholder)] {
             let Some(value) = value else { continue };
             let value = mask(value);
@@ -89,11 +97,14 @@ impl Printer {
                 self.lines[last].is_text = true;
             }
         }
+        self.aside += usize::from(role == Role::Iframe);
     }
 
     fn line(&mut self, head: String, is_text: bool) {
+        let aside = self.aside > 0;
         if let Some(Some(parent)) = self.open.last() {
-            self.lines[*parent].below += 1;
+            let parent = &mut self.lines[*parent];
+            parent.below += usize::from(parent.aside || !aside);
         }
         self.lines.push(Line {
             depth: self.open.len() - 1,
@@ -101,6 +112,7 @@ impl Printer {
             below: 0,
             text: None,
             is_text,
+            aside,
         });
     }
 
@@ -141,7 +153,8 @@ impl Printer {
             if !printed.is_empty() {
                 printed.push('\n');
             }
-            let _ = write!(printed, "{}- {key}", "  ".repeat(line.depth));
+            let mark = if line.aside { "# " } else { "" };
+            let _ = write!(printed, "{}{mark}- {key}", "  ".repeat(line.depth));
             match text {
                 Some(text) => {
                     let _ = write!(printed, ": {}", yaml_value(&text));
@@ -155,9 +168,26 @@ impl Printer {
     }
 }
 
-fn head(node: &Node<'_>, role: Role) -> String {
+/// Where Playwright does not look: below an element that it cannot reach, and into the groups of a list of options.
+fn is_aside(page: &Page<'_>, at: u32) -> bool {
+    let node = &page.nodes[at as usize];
+    let in_list = || page.nodes[node.parent as usize].is(Role::Combobox);
+    node.unseen || node.is(Role::Group) && in_list()
+}
+
+fn head(node: &Node<'_>, role: Role, page: &Page<'_>) -> String {
     let mut head = role.word().to_owned();
-    if !node.name.is_empty() && role != Role::Iframe && node.name.chars().count() <= LONGEST {
+    // A cell is called what it holds; what a control in it says is told in two ways.
+    let is_plain = || {
+        let child = |at: &u32| page.nodes[*at as usize].kind == Kind::Text;
+        node.children.iter().all(child)
+    };
+    let named = !role.is_cell() || is_plain();
+    if named
+        && !node.name.is_empty()
+        && role != Role::Iframe
+        && node.name.chars().count() <= LONGEST
+    {
         head.push(' ');
         head.push_str(&text::quoted(&node.name));
     }

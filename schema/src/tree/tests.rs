@@ -2,6 +2,7 @@
 //! cases on a real browser are a story in the suite.
 
 mod hostile;
+mod playwright;
 mod sketch;
 
 use proptest::prelude::*;

@@ -1,10 +1,13 @@
 //! How a key is made, verified and kept, and how it is not.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
+use std::sync::Arc;
 
-use harness::agentkeys::{KEY, Machine, OTHER_KEY, is_gone, ran};
+use harness::agentkeys::{KEY, Machine, OTHER_KEY, interrupt, is_gone, ran};
 use harness::{FakeHttp, Provider, Reply, eventually};
 use serde_json::json;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 const MASK: &str = "sk-proj-****...1cY6";
@@ -170,11 +173,39 @@ async fn what_is_wrong_with_the_configuration_is_told_with_its_place() {
     machine.run(&["provision", "Not A Service"]).await.ended(2);
     machine.run(&["provision"]).await.ended(2);
 
-    // Something that nobody can verify is not kept either.
+    // Of a service that nobody can verify a key of, none is made.
     machine.scraper("openai", "", &["sleep"]);
-    machine.scraper("tiny", "", &[&format!("success:{KEY}")]);
+    let began = machine.file("touch", "began");
+    machine.scraper("tiny", "", &[&began, &format!("success:{KEY}")]);
     let answer = machine.run(&["provision", "tiny", "--json"]).await.ended(1);
     assert_eq!(answer.json()["code"], "VERIFICATION_NOT_CONFIGURED");
+    assert!(
+        !machine.path("began").exists(),
+        "an account was made for nothing"
+    );
+}
+
+#[tokio::test]
+async fn a_key_that_was_just_made_is_kept_though_somebody_says_stop() {
+    let now = Arc::new(Notify::new());
+    let good = Reply::json(200, &json!({"data": [{"id": "model-1"}]}));
+    let held = Reply::When(now.clone(), Box::new(good));
+    let provider = FakeHttp::start(move |_| held.clone()).await;
+    let machine = Machine::scraping(&[&format!("success:{KEY}")])
+        .with("AGENTKEYS_OPENAI_BASE_URL", &provider.url());
+    let mut command = machine.command(&["provision", "openai", "--json"]);
+    let child = command.stdout(Stdio::piped()).spawn().unwrap();
+    eventually("the service is asked about the key", async || {
+        (!provider.asked().is_empty()).then_some(())
+    })
+    .await;
+    interrupt(&child).await;
+    now.notify_one();
+    let output = child.wait_with_output().await.unwrap();
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["outcome"], "provisioned");
+    assert!(machine.home().join("credentials/openai.json").exists());
+    assert_eq!(machine.audit(), ["started", "finished provisioned"]);
 }
 
 #[tokio::test]

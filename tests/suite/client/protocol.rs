@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use harness::agentkeys::{KEY, Machine, is_gone, ran};
+use harness::agentkeys::{KEY, Machine, interrupt, is_gone, ran};
 use harness::{Provider, eventually};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
@@ -256,12 +256,7 @@ async fn when_told_to_stop_the_scraper_goes_first_and_the_audit_has_the_end() {
         machine.path("began").exists().then_some(())
     })
     .await;
-    let line = format!("kill -INT {}", child.id().unwrap());
-    let told = tokio::process::Command::new("sh")
-        .args(["-c", &line])
-        .status()
-        .await;
-    assert!(told.unwrap().success());
+    interrupt(&child).await;
     let output = child.wait_with_output().await.unwrap();
     assert_eq!(output.status.code(), Some(1));
     let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -22,6 +22,7 @@ pub struct Case {
 const SHOP: &str = include_str!("pages/shop.html");
 const DOCKETS: &str = include_str!("pages/dockets.html");
 const SIGNUP: &str = include_str!("pages/signup.html");
+const CARDS: &str = include_str!("pages/cards.html");
 
 macro_rules! cases {
     ($($name:literal $page:ident $expect:ident $change:expr;)*) => {
@@ -66,6 +67,21 @@ cases! {
         [&items[..2], &[ad.to_owned()], &items[2..]].concat()
     });
     "I14 consent is given" SHOP Same |page| cut(page, "<div id=\"cookie-banner\"", "</div>");
+    "I14 consent is asked for in a dialog that makes the page inert" SHOP Same |page| put(&cut(page, "<div id=\"cookie-banner\"", "</div>"), &[
+        ("</body>", "<dialog id=\"cc\" aria-label=\"Cookie consent\"><p>We use cookies.</p><button>Accept all</button></dialog><script>cc.showModal()</script></body>"),
+    ]);
+    "I14 consent makes everything beside it inert" SHOP Same |page| put(page, &[
+        ("<header id=\"top\">", "<header id=\"top\" inert>"), ("<main>", "<main inert>"), ("<aside ", "<aside inert "), ("<footer>", "<footer inert>"),
+    ]);
+    "I14 consent hides the page from those who listen" SIGNUP Same |page| put(page, &[
+        ("<header>", "<div id=\"app\" aria-hidden=\"true\"><header>"),
+        ("</footer>", "</footer></div><div role=\"dialog\" aria-modal=\"true\" aria-label=\"Cookies\"><p>We use cookies</p><button>Accept all</button></div>"),
+    ]);
+    "I08 six cards become nine" CARDS Same |page| items(page, |items| [&items[..], &items[..3]].concat());
+    "I09 six cards become one" CARDS Same |page| items(page, |items| items[..1].to_vec());
+    "I09 six cards become two" CARDS Same |page| items(page, |items| items[..2].to_vec());
+    "I10 cards change places" CARDS Same |page| items(page, |items| items.iter().rev().cloned().collect());
+    "I11 wrappers around cards" CARDS Same |page| put(page, &[("<div class=\"grid\">", "<section><div><div class=\"grid\">"), ("<!-- end --></div>", "<!-- end --></div></div></section>")]);
     "I15 two of six items get a badge" SHOP Same |page| put(page, &[
         ("<h3>Ryobi R18</h3>", "<img src=\"b.png\" alt=\"Bestseller\"><h3>Ryobi R18</h3>"),
         ("<h3>Metabo SB 18</h3>", "<a href=\"/sale\">Sale</a><h3>Metabo SB 18</h3>"),
@@ -119,6 +135,10 @@ cases! {
         let prices = ["$1,049.00", "$89.50", "$219.00", "$129.00", "$99.95", "$59.00"];
         put(page, &prices.map(|price| (price, ""))).replace("<em class=\"badge\">New</em>", "")
     };
+    "S07 no card is left" CARDS Other |page| items(page, |_| Vec::new());
+    "S19 every card loses its button" CARDS Other |page| cut_each(page, "<button>", "</button>");
+    "S19 the only card loses its button" CARDS Other |page| cut_each(&items(page, |items| items[..1].to_vec()), "<button>", "</button>");
+    "S19b every card loses its price" CARDS Other |page| cut_each(page, "<span class=\"price\">", "</span>");
     "S20 the submit button is disabled" SIGNUP Other |page| put(page, &[("<button type=\"submit\"", "<button disabled type=\"submit\"")]);
     "S21 one more field" SIGNUP OtherLabels |page| put(page, &[("<div><label for=\"pw\">", "<div><label for=\"org\">Company</label> <input id=\"org\"></div><div><label for=\"pw\">")]);
     "S22 fields change places" SIGNUP OtherLabels |page| {
@@ -149,6 +169,14 @@ fn between(page: &str, start: &str, end: &str) -> String {
 
 fn cut(page: &str, start: &str, end: &str) -> String {
     page.replacen(&between(page, start, end), "", 1)
+}
+
+fn cut_each(page: &str, start: &str, end: &str) -> String {
+    let mut page = page.to_owned();
+    while page.contains(start) {
+        page = cut(&page, start, end);
+    }
+    page
 }
 
 fn main(page: &str, content: &str) -> String {

@@ -14,7 +14,7 @@ const SECRET: &str = "HUNTERTWOZEBRA";
 const KEY: &str = "sk-or-v1-QUAGGA7WALRUS7BADGER7";
 
 /// Ways to show a secret.
-const PAGES: [(&str, &str); 18] = [
+const PAGES: [(&str, &str); 28] = [
     ("text", "<p>Your word is SECRET.</p>"),
     ("key", "<p>Your key is <code>KEY</code></p>"),
     ("cut", "<p><b>HUNTER</b><i>TWO</i><span>ZEBRA</span></p>"),
@@ -66,6 +66,49 @@ const PAGES: [(&str, &str); 18] = [
     (
         "drawn",
         "<style>.d::after{content:attr(data-k)}</style><p class=d data-k=SECRET></p>",
+    ),
+    (
+        "literal",
+        "<style>p::before{content:'SECRET'}</style><p>of a style sheet</p>",
+    ),
+    (
+        "variable",
+        "<style>p::after{content:var(--word)}</style><p style=\"--word:'SECRET'\">x</p>",
+    ),
+    (
+        "marker",
+        "<style>li::marker{content:'SECRET '}</style><ul style='padding:0 0 0 600px'><li>x</ul>",
+    ),
+    (
+        "placeholder",
+        "<style>#i::placeholder{color:red!important;-webkit-text-fill-color:red!important}</style>\
+         <input id=i placeholder=SECRET>",
+    ),
+    (
+        "button",
+        "<input type=button id=b><script>b.value='SECRET'</script>",
+    ),
+    (
+        "drawing",
+        "<dialog id=d style='top:200px'><svg width=600 height=60><text y=40><tspan>HUNTER</tspan>\
+         <tspan>TWOZEBRA</tspan></text></svg></dialog><script>d.showModal()</script>",
+    ),
+    (
+        "picture",
+        "<img src=\"data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' width='700' height='60'>\
+         <text y='40' font-size='30'>SECRET</text></svg>\">",
+    ),
+    (
+        "background",
+        "<div style=\"width:700px;height:60px;background:url(&quot;data:image/svg+xml,\
+         <svg xmlns='http://www.w3.org/2000/svg' width='700' height='60'><text y='40' font-size='30'>SECRET\
+         </text></svg>&quot;)\"></div>",
+    ),
+    // Each of these letters is two in lower case.
+    ("long-letters", "<p>İİİİİİİİİİİİİİİİİİİİ SECRET</p>"),
+    (
+        "attributes",
+        "<title>SECRET</title><a href='#SECRET' title='SECRET' aria-label='SECRET'>x</a><p id=SECRET class=SECRET>y</p>",
     ),
     (
         "redrawn",
@@ -155,6 +198,11 @@ async fn without_the_mask_the_same_pictures_would_tell() {
         "frame",
         "svg",
         "drawn",
+        "literal",
+        "button",
+        "drawing",
+        "picture",
+        "background",
     ] {
         let (_, body) = PAGES
             .iter()

@@ -229,3 +229,21 @@ async fn what_is_wrong_before_a_browser_starts_is_said_in_one_line() {
     );
     assert!(run.errors.contains("/nowhere/chromium"), "{}", run.errors);
 }
+
+#[tokio::test]
+async fn what_a_click_leads_to_may_begin_a_little_later() {
+    let scraper = Scraper::default();
+    let page = scraper.folder.path().join("late.html");
+    let html = "<!doctype html><label>Words <textarea></textarea></label>\
+        <button onclick=\"setTimeout(() => document.body.append(Object.assign(document.createElement('h1'), {textContent: 'Done'})), 100)\">Go</button>";
+    std::fs::write(&page, html).expect("written");
+    // The page has been quiet for long when it is clicked: typing changes nothing in it.
+    let flow = scraper.flow(&format!(
+        "[[step]]\nname = \"go\"\nsettle = \"500ms\"\ndo = [{{ goto = 'file://{}' }}, {{ fill = 'label \"Words\"', with = '{}' }}, \
+         {{ click = 'button \"Go\"' }}]\nexpect = 'heading \"Done\"'\n",
+        page.display(),
+        "many words ".repeat(60),
+    ));
+    let run = scraper.run(&flow, &[]).await;
+    assert_eq!(run.ending(), "error done", "{}", run.errors);
+}

@@ -81,28 +81,3 @@ fn patterns_know_no_service() {
         );
     }
 }
-
-#[test]
-fn the_examples_of_the_guide_are_flows() {
-    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("drift-browser/FLOWS.md");
-    let text = std::fs::read_to_string(guide).expect("readable");
-    let blocks: Vec<&str> = text
-        .split("```toml\n")
-        .skip(1)
-        .filter_map(|rest| rest.split("```").next())
-        .collect();
-    // Whole flows begin with their service; the others show a part.
-    let whole: Vec<&&str> = blocks
-        .iter()
-        .filter(|block| block.contains("service = "))
-        .collect();
-    assert!(whole.len() >= 2);
-    for block in whole {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("flow.toml");
-        std::fs::write(&file, block).expect("written");
-        if let Err(faults) = drift_browser::flow::Flow::read(&file) {
-            panic!("{faults}");
-        }
-    }
-}

@@ -4,6 +4,7 @@ use harness::dovecot::{Dovecot, PASSWORD};
 use harness::scraper::{Run, Scraper};
 use harness::site::{Layout, OPENAI, OPENROUTER, RunningSite};
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 /// A provider whose mails arrive, and somebody who signs up there.
 struct World {
@@ -208,6 +209,58 @@ async fn cleanup_removes_what_runs_created() {
         (Some(0), true),
         "{told}"
     );
+}
+
+#[tokio::test]
+async fn what_a_tripped_run_created_is_removed_and_then_nobody_goes_on_with_it() {
+    let world = World::new(OPENAI, &["decoy-only"]).await;
+    let run = world.run(&[]).await;
+    assert_eq!(
+        run.ending(),
+        "tripwire selector-missing create-key",
+        "{}",
+        run.errors
+    );
+    let token = run.last()["resume_token"].as_str().expect("a token");
+    // A mistake costs nobody the token.
+    let mistaken = world.run(&["--resume", token, "--until", "landing"]).await;
+    assert_eq!(mistaken.ending(), "error bad_flow", "{}", mistaken.errors);
+
+    let (code, told) = world.cleanup().await;
+    assert_eq!(code, Some(0), "{told}");
+    let state = world.site.state().await;
+    assert_eq!(state["accounts"], json!([]), "{told}");
+    let again = world.run(&["--resume", token]).await;
+    assert_eq!(again.ending(), "error bad_resume_token");
+    assert!(
+        again.errors.contains("removed by a cleanup"),
+        "{}",
+        again.errors
+    );
+}
+
+#[tokio::test]
+async fn what_a_run_created_is_known_though_the_run_is_killed() {
+    let world = World::new(OPENAI, &["decoy-only"]).await;
+    let flow = harness::scraper::shipped_flow(OPENAI.service);
+    let mut child = world.scraper.start(&[
+        "run",
+        flow.to_str().expect("UTF-8"),
+        "--map",
+        &world.site.mapping(),
+    ]);
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    loop {
+        let line = lines.next_line().await.expect("readable").expect("a line");
+        if line.contains("\"create-key\"") {
+            break;
+        }
+    }
+    child.kill().await.expect("it was there");
+    let (code, told) = world.cleanup().await;
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("removed account alice+d"), "{told}");
+    assert_eq!(world.site.state().await["accounts"], json!([]));
 }
 
 #[tokio::test]

@@ -40,7 +40,9 @@ async fn the_newest_mail_that_fits_has_the_code() {
         Dovecot::start().await,
         RunningSite::start(OPENROUTER, &[], None).await,
     );
-    for mail in [TO_ALICE, TO_BOB, NEWSLETTER] {
+    // Whatever is attached to a mail, its code comes first.
+    let large = format!("{TO_ALICE}{}", "an attachment\n".repeat(300_000));
+    for mail in [large.as_str(), TO_BOB, NEWSLETTER] {
         dovecot.deliver("alice", mail);
     }
     let run = asks(alice(), &site, &dovecot, "20s").await;

@@ -1,4 +1,7 @@
-//! What happened to a drift, newest first: every event, and between them the reports of each day as one entry.
+//! What happened to a drift, newest first: every event, and between them the reports of all days in which nothing else
+//! happened as one entry.
+
+use std::cmp::Reverse;
 
 use drift_schema::Micros;
 
@@ -7,54 +10,40 @@ use crate::pages::story::{self, Told};
 use crate::pages::time::When;
 use crate::store::{DayOfDrift, DriftLook};
 
-/// Entries in all.
-const MOST: usize = 80;
-
 pub(super) struct Entry {
     pub(super) at: When,
     pub(super) what: What,
 }
 
 pub(super) enum What {
-    /// Reports of one day.
+    /// Reports of one day or of many.
     Reports {
         words: String,
         from: Option<When>,
     },
     Event(Told),
-    /// What is older, folded.
-    Older(String),
+}
+
+/// Reports with nothing between them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Burst {
+    first: Micros,
+    last: Micros,
+    reports: i64,
+    days: i64,
 }
 
 pub(super) fn of(look: &DriftLook, now: Micros) -> Vec<Entry> {
-    let mut all: Vec<(Micros, What)> = look
-        .moments
-        .iter()
-        .map(|moment| (moment.recorded_at, What::Event(story::of(moment))))
+    let events: Vec<Micros> = look.moments.iter().map(|it| it.recorded_at).collect();
+    let mut all: Vec<(Micros, What)> = bursts(&look.days, &events)
+        .into_iter()
+        .map(|burst| (burst.last, burst.tell(now)))
         .collect();
-    all.extend(
-        look.days
-            .iter()
-            .map(|day| (day.last_seen, reports(day, now))),
-    );
-    // Of what came at the same moment, the reports were first.
-    all.sort_by_key(|(at, what)| (std::cmp::Reverse(*at), matches!(what, What::Reports { .. })));
-    let cut: Vec<(Micros, What)> = all.split_off(all.len().min(MOST));
-    if let Some((at, _)) = cut.first() {
-        let days = cut
-            .iter()
-            .filter(|(_, what)| matches!(what, What::Reports { .. }))
-            .count();
-        let days = i64::try_from(days).unwrap_or(0) + look.days_in_all
-            - i64::try_from(look.days.len()).unwrap_or(0);
-        let events = cut.len() + look.more_moments;
-        let words = format!(
-            "Before this: {} with reports, and up to {} older events",
-            counted(days, "day"),
-            events
-        );
-        all.push((*at, What::Older(words)));
+    // Behind the reports, so that of what came at the same moment the event is the newer.
+    for moment in &look.moments {
+        all.push((moment.recorded_at, What::Event(story::of(moment))));
     }
+    all.sort_by_key(|(at, what)| (Reverse(*at), matches!(what, What::Reports { .. })));
     all.into_iter()
         .map(|(at, what)| Entry {
             at: When::new(at, now),
@@ -63,10 +52,68 @@ pub(super) fn of(look: &DriftLook, now: Micros) -> Vec<Entry> {
         .collect()
 }
 
-fn reports(day: &DayOfDrift, now: Micros) -> What {
-    let spread = day.last_seen.0 - day.first_seen.0 > 60_000_000;
-    What::Reports {
-        words: counted(day.reports, "report"),
-        from: spread.then(|| When::new(day.first_seen, now)),
+/// Both newest first. A day's reports are not taken apart: they stand where the last of them came.
+fn bursts(days: &[DayOfDrift], events: &[Micros]) -> Vec<Burst> {
+    let mut bursts: Vec<Burst> = Vec::new();
+    for day in days {
+        let one = Burst {
+            first: day.first_seen,
+            last: day.last_seen,
+            reports: day.reports,
+            days: 1,
+        };
+        match bursts.last_mut() {
+            Some(newer) if !events.iter().any(|at| one.last <= *at && *at < newer.last) => {
+                newer.first = one.first;
+                newer.reports += one.reports;
+                newer.days += 1;
+            }
+            _ => bursts.push(one),
+        }
+    }
+    bursts
+}
+
+impl Burst {
+    fn tell(self, now: Micros) -> What {
+        let reports = counted(self.reports, "report");
+        // In the same minute there is nothing more to tell.
+        let is_long = self.last.0 - self.first.0 > 60_000_000;
+        What::Reports {
+            words: match self.days {
+                1 => reports,
+                days => format!("{reports} on {}", counted(days, "day")),
+            },
+            from: is_long.then(|| When::new(self.first, now)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(number: i64, reports: i64) -> DayOfDrift {
+        let noon = Micros(number * 86_400_000_000);
+        DayOfDrift {
+            day: noon.day(),
+            reports,
+            fresh: false,
+            first_seen: noon,
+            last_seen: noon.plus_seconds(3_600),
+        }
+    }
+
+    #[test]
+    fn days_without_an_event_between_them_are_one_burst() {
+        let days = [day(9, 1), day(8, 2), day(5, 4), day(4, 8)];
+        let all = bursts(&days, &[]);
+        assert_eq!((all.len(), all[0].reports, all[0].days), (1, 15, 4));
+        // In the middle of the sixth day.
+        let event = Micros(6 * 86_400_000_000 + 5);
+        let all = bursts(&days, &[event]);
+        let told: Vec<_> = all.iter().map(|it| (it.reports, it.days)).collect();
+        assert_eq!(told, [(3, 2), (12, 2)]);
+        assert_eq!(all[1].first, day(4, 8).first_seen);
     }
 }

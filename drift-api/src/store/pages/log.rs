@@ -12,26 +12,28 @@ use crate::store::{Result, Store};
 /// Events that are looked through for those of one service; who wants older ones asks on from there.
 const LOOKED_THROUGH: i64 = 5_000;
 
-/// Rows, and where the last one of a number of rows stands, over the same part of the log. Which service an event is about
-/// only its payload says.
-macro_rules! backwards {
-    ($rows:ident, $floor:ident, $kinds:literal) => {
-        const $rows: &str = concat!(
-            "SELECT position, recorded_at, kind, version, report_id, payload, payload_hash, hash FROM events
-            WHERE workspace = $1 AND position < $2 AND position >= $3 AND ($5 = '' OR payload LIKE $5) AND ",
-            $kinds,
-            " ORDER BY position DESC LIMIT $4"
-        );
-        const $floor: &str = concat!(
-            "SELECT position FROM events WHERE workspace = $1 AND position < $2 AND ",
-            $kinds,
-            " ORDER BY position DESC LIMIT 1 OFFSET $3"
-        );
-    };
-}
-backwards!(ALL, ALL_FLOOR, "1 = 1");
-backwards!(REPORTS, REPORTS_FLOOR, "kind = 'report-received'");
-backwards!(BUT_REPORTS, BUT_REPORTS_FLOOR, "kind <> 'report-received'");
+// Rows, and where the last one of a number of rows stands, over the same part of the log. Which service an event is about only its
+// payload says.
+const ALL: &str = "
+    SELECT position, recorded_at, kind, version, report_id, payload, payload_hash, hash FROM events
+    WHERE workspace = $1 AND position < $2 AND position >= $3 AND ($5 = '' OR payload LIKE $5)
+    ORDER BY position DESC LIMIT $4";
+const ALL_FLOOR: &str = "
+    SELECT position FROM events WHERE workspace = $1 AND position < $2 ORDER BY position DESC LIMIT 1 OFFSET $3";
+const REPORTS: &str = "
+    SELECT position, recorded_at, kind, version, report_id, payload, payload_hash, hash FROM events
+    WHERE workspace = $1 AND position < $2 AND position >= $3 AND ($5 = '' OR payload LIKE $5)
+        AND kind = 'report-received'
+    ORDER BY position DESC LIMIT $4";
+const REPORTS_FLOOR: &str = "
+    SELECT position FROM events WHERE workspace = $1 AND position < $2 AND kind = 'report-received' ORDER BY position DESC LIMIT 1 OFFSET $3";
+const BUT_REPORTS: &str = "
+    SELECT position, recorded_at, kind, version, report_id, payload, payload_hash, hash FROM events
+    WHERE workspace = $1 AND position < $2 AND position >= $3 AND ($5 = '' OR payload LIKE $5)
+        AND kind <> 'report-received'
+    ORDER BY position DESC LIMIT $4";
+const BUT_REPORTS_FLOOR: &str = "
+    SELECT position FROM events WHERE workspace = $1 AND position < $2 AND kind <> 'report-received' ORDER BY position DESC LIMIT 1 OFFSET $3";
 const OF_KIND: &str = "
     SELECT position, recorded_at, kind, version, report_id, payload, payload_hash, hash FROM events
     WHERE workspace = $1 AND position < $2 AND position >= $3 AND ($5 = '' OR payload LIKE $5)

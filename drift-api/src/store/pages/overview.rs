@@ -1,7 +1,5 @@
 //! What needs somebody, where reports come from, and what replays cost.
 
-use std::collections::BTreeMap;
-
 use drift_schema::run::Budget;
 use drift_schema::{Day, Micros, Service, Step, Workspace};
 
@@ -18,32 +16,65 @@ const HEAT: &str = "
 const HEAT_OF: &str = "
     SELECT service, day, CAST(SUM(count) AS BIGINT) FROM batches WHERE workspace = $1 AND service = $3 AND day >= $2
     GROUP BY service, day";
-/// What a drift looks like in a list: its state, and of its reports what the end of an index tells.
-macro_rules! concerns {
-    ($where:literal) => {
-        concat!(
-            "SELECT drifts.service, drifts.step, drifts.state,
-                (SELECT last_seen FROM batches WHERE batches.workspace = drifts.workspace AND batches.service = drifts.service
-                    AND batches.step = drifts.step ORDER BY day DESC LIMIT 1),
-                (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE batches.workspace = drifts.workspace
-                    AND batches.service = drifts.service AND batches.step = drifts.step AND day >= $2),
-                CAST(0 AS BIGINT), COUNT(*) OVER ()
-            FROM drifts WHERE drifts.workspace = $1 AND ",
-            $where,
-            " ORDER BY drifts.service, drifts.step LIMIT $3"
-        )
-    };
-}
-const KNOWN: &str = concerns!("stage IN ('open', 'closed')");
-const UNDER_WAY: &str = concerns!("stage IN ('opening', 'reopening', 'settling')");
+// A drift in a list: its state, when it was last reported, reports since a day, how many are fresh where that is not clear from
+// its stage, and of how many this is one.
+const KNOWN: &str = "
+    SELECT drifts.service, drifts.step, drifts.state,
+        (SELECT last_seen FROM batches WHERE batches.workspace = drifts.workspace AND batches.service = drifts.service
+            AND batches.step = drifts.step ORDER BY day DESC LIMIT 1),
+        (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE batches.workspace = drifts.workspace
+            AND batches.service = drifts.service AND batches.step = drifts.step AND day >= $2),
+        CAST(0 AS BIGINT), COUNT(*) OVER ()
+    FROM drifts WHERE drifts.workspace = $1 AND stage IN ('open', 'closed')
+    ORDER BY drifts.service, drifts.step LIMIT $3";
+const UNDER_WAY: &str = "
+    SELECT drifts.service, drifts.step, drifts.state,
+        (SELECT last_seen FROM batches WHERE batches.workspace = drifts.workspace AND batches.service = drifts.service
+            AND batches.step = drifts.step ORDER BY day DESC LIMIT 1),
+        (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE batches.workspace = drifts.workspace
+            AND batches.service = drifts.service AND batches.step = drifts.step AND day >= $2),
+        CAST(0 AS BIGINT), COUNT(*) OVER ()
+    FROM drifts WHERE drifts.workspace = $1 AND stage IN ('opening', 'reopening', 'settling')
+    ORDER BY drifts.service, drifts.step LIMIT $3";
+const SET_ASIDE: &str = "
+    SELECT drifts.service, drifts.step, drifts.state,
+        (SELECT last_seen FROM batches WHERE batches.workspace = drifts.workspace AND batches.service = drifts.service
+            AND batches.step = drifts.step ORDER BY day DESC LIMIT 1),
+        (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE batches.workspace = drifts.workspace
+            AND batches.service = drifts.service AND batches.step = drifts.step AND day >= $2),
+        CAST(0 AS BIGINT), COUNT(*) OVER ()
+    FROM drifts WHERE drifts.workspace = $1 AND stage = 'muted'
+    ORDER BY drifts.service, drifts.step LIMIT $3";
 /// Looked at, and nobody could tell. What they reported is no longer fresh, so that nothing looks again by itself.
-const STUCK: &str = concerns!(
-    "stage = 'unconfirmed' AND state::json #>> '{judged,verdict}' IN ('blocked', 'auth')"
-);
-const SQLITE_STUCK: &str = concerns!(
-    "stage = 'unconfirmed' AND json_extract(state, '$.judged.verdict') IN ('blocked', 'auth')"
-);
-const OF_SERVICE: &str = concerns!("drifts.service = $4");
+const STUCK: &str = "
+    SELECT drifts.service, drifts.step, drifts.state,
+        (SELECT last_seen FROM batches WHERE batches.workspace = drifts.workspace AND batches.service = drifts.service
+            AND batches.step = drifts.step ORDER BY day DESC LIMIT 1),
+        (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE batches.workspace = drifts.workspace
+            AND batches.service = drifts.service AND batches.step = drifts.step AND day >= $2),
+        CAST(0 AS BIGINT), COUNT(*) OVER ()
+    FROM drifts WHERE drifts.workspace = $1 AND stage = 'unconfirmed'
+        AND state::json #>> '{judged,verdict}' IN ('blocked', 'auth')
+    ORDER BY drifts.service, drifts.step LIMIT $3";
+const SQLITE_STUCK: &str = "
+    SELECT drifts.service, drifts.step, drifts.state,
+        (SELECT last_seen FROM batches WHERE batches.workspace = drifts.workspace AND batches.service = drifts.service
+            AND batches.step = drifts.step ORDER BY day DESC LIMIT 1),
+        (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE batches.workspace = drifts.workspace
+            AND batches.service = drifts.service AND batches.step = drifts.step AND day >= $2),
+        CAST(0 AS BIGINT), COUNT(*) OVER ()
+    FROM drifts WHERE drifts.workspace = $1 AND stage = 'unconfirmed'
+        AND json_extract(state, '$.judged.verdict') IN ('blocked', 'auth')
+    ORDER BY drifts.service, drifts.step LIMIT $3";
+const OF_SERVICE: &str = "
+    SELECT drifts.service, drifts.step, drifts.state,
+        (SELECT last_seen FROM batches WHERE batches.workspace = drifts.workspace AND batches.service = drifts.service
+            AND batches.step = drifts.step ORDER BY day DESC LIMIT 1),
+        (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE batches.workspace = drifts.workspace
+            AND batches.service = drifts.service AND batches.step = drifts.step AND day >= $2),
+        CAST(0 AS BIGINT), COUNT(*) OVER ()
+    FROM drifts WHERE drifts.workspace = $1 AND drifts.service = $4
+    ORDER BY drifts.service, drifts.step LIMIT $3";
 /// Reported, and to be replayed.
 const FRESH: &str = "
     SELECT batches.service, batches.step, MAX(drifts.state), MAX(last_seen), CAST(SUM(count) AS BIGINT),
@@ -56,7 +87,7 @@ const REPORTED_OF: &str = "
     SELECT service, step, CAST(NULL AS TEXT), MAX(last_seen), CAST(SUM(count) AS BIGINT),
         CAST(SUM(CASE WHEN fresh THEN count ELSE 0 END) AS BIGINT), COUNT(*) OVER ()
     FROM batches WHERE workspace = $1 AND service = $4 AND day >= $2 GROUP BY service, step ORDER BY MAX(last_seen) DESC LIMIT $3";
-const STAGES: &str = "SELECT stage, COUNT(*) FROM drifts WHERE workspace = $1 GROUP BY stage";
+const FIXED: &str = "SELECT COUNT(*) FROM drifts WHERE workspace = $1 AND stage = 'fixed'";
 const SERVICES: &str = "
     SELECT services.service, state, per_day, cooldown_seconds FROM services LEFT JOIN runner_budgets
         ON runner_budgets.workspace = services.workspace AND runner_budgets.service = services.service
@@ -98,8 +129,8 @@ pub struct OverviewLook {
     pub concerns: Vec<Concern>,
     /// Drifts beyond those in `concerns`.
     pub more_concerns: i64,
-    /// How many drifts are in which stage.
-    pub stages: BTreeMap<String, i64>,
+    /// Drifts whose fix holds.
+    pub fixed: i64,
     pub services: Vec<ServiceLook>,
     /// Replays of all services are switched off.
     pub all_paused: bool,
@@ -141,8 +172,8 @@ impl Store {
             None => session.concerns(scope, &day, &mut look).await?,
             Some(service) => session.steps_of(scope, &day, service, &mut look).await?,
         }
-        for row in session.rows(STAGES, [scope.into()]).await? {
-            look.stages.insert(row.get(0)?, row.get(1)?);
+        if let Some(row) = session.row(FIXED, [scope.into()]).await? {
+            look.fixed = row.get(0)?;
         }
         for row in session.rows(SERVICES, [scope.into()]).await? {
             let (name, state): (String, ServiceState) = (row.get(0)?, row.json(1)?);
@@ -180,7 +211,7 @@ impl Session {
         } else {
             STUCK
         };
-        for sql in [KNOWN, UNDER_WAY, stuck] {
+        for sql in [KNOWN, UNDER_WAY, SET_ASIDE, stuck] {
             let rows = self
                 .rows(sql, [scope.into(), day.into(), MOST.into()])
                 .await?;

@@ -5,8 +5,8 @@ use drift_schema::run::{self, Claim, Claimed, ClaimedDrift, Run, Task, Withheld,
 use drift_schema::{Micros, Service, Workspace};
 use uuid::Uuid;
 
-use crate::lifecycle::drift::Asked;
 use super::is_held;
+use crate::lifecycle::drift::Asked;
 use crate::lifecycle::run::Status;
 use crate::lifecycle::service::OpenRun;
 use crate::lifecycle::{Impossible, ServiceState};

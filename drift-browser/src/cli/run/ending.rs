@@ -12,7 +12,7 @@ use crate::cli::say;
 use crate::engine::{Engine, Stop, Stopped, code};
 use crate::evidence::{self, Area};
 use crate::session::Session;
-use crate::state::{Made, Paused};
+use crate::state::Paused;
 
 /// A page that is to be pictured says anything within this.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(2);
@@ -35,22 +35,8 @@ pub(super) async fn finish(
             Stop::Tripwire { .. } => tripwire(engine, *stopped, args, prepared, browser).await,
         },
     };
-    let is_paused = matches!(&line, Line::Tripwire(tripped) if tripped.resume_token.is_some());
-    // What is paused takes its resources along.
-    if !engine.resources.is_empty() && !is_paused {
-        let session = timeout(EVIDENCE_DEADLINE, Session::take(&mut engine.tab)).await;
-        let made = Made {
-            service: prepared.flow.service.clone(),
-            resources: engine.resources.clone(),
-            values: engine.values.all(),
-            session: session.ok().and_then(Result::ok).unwrap_or_default(),
-        };
-        if let Err(error) = prepared.folder.remember(&made) {
-            say(&format!(
-                "cleanup will not know what this run created: {error:#}"
-            ));
-        }
-    }
+    // The login may be another by now, and values more.
+    engine.remember().await;
     line
 }
 
@@ -117,6 +103,10 @@ async fn tripwire(
             values: engine.values.all(),
             session,
             resources: engine.resources.clone(),
+            made: match (&engine.ledger, &engine.resources[..]) {
+                (Some(ledger), [_, ..]) => Some(ledger.id()),
+                _ => None,
+            },
             mails_since: engine.mails_since,
             target: match browser {
                 Browser::Ours(_) => None,

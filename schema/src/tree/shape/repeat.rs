@@ -77,7 +77,7 @@ fn by_role(children: &[Part<'_>]) -> Vec<Vec<usize>> {
             groups.push(at);
         } else if repeats(role) || role.repeats_by_six() {
             let apart = match role {
-                Role::Row | Role::RowGroup => child.any(&|part| part.is(Role::ColumnHeader)),
+                Role::Row | Role::RowGroup => child.any(&mut |part| part.is(Role::ColumnHeader)),
                 Role::Link => !child.children.is_empty(),
                 _ => false,
             };
