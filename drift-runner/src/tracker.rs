@@ -276,11 +276,8 @@ impl Tracker {
         let Some(comment) = comment else {
             return Ok(());
         };
-        if card
-            .labels
-            .iter()
-            .any(|label| QUIET.contains(&label.as_str()))
-        {
+        let is_quiet = |label: &String| QUIET.contains(&label.as_str());
+        if card.is_locked || card.labels.iter().any(is_quiet) {
             return Ok(());
         }
         let at = card.into();

@@ -3,6 +3,16 @@
 //!
 //! A change of an event is a new version: add its golden file, and lift the older payload in `decode`.
 
+/// Payloads are alike: closed against fields that nobody knows.
+macro_rules! events {
+    ($($(#[$meta:meta])* pub $keyword:ident $name:ident { $($body:tt)* })*) => {
+        $(#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        $(#[$meta])*
+        pub $keyword $name { $($body)* })*
+    };
+}
+
 mod lifecycle;
 mod triage;
 

@@ -412,7 +412,11 @@ impl Spent {
                 now.day().start().plus_seconds(DAY_SECONDS),
             );
         }
-        let (Some(last), false) = (self.last, urgent) else {
+        // A replay in the future is one of a clock that was wrong.
+        let last = self
+            .last
+            .filter(|last| *last <= now.plus_seconds(DAY_SECONDS));
+        let (Some(last), false) = (last, urgent) else {
             return None;
         };
         let cooldown = i64::from(budget.cooldown_seconds);

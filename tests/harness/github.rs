@@ -35,6 +35,8 @@ pub struct Issue {
     pub comments: Vec<String>,
     pub closed_at: Option<String>,
     pub is_pull_request: bool,
+    /// Nobody may comment.
+    pub locked: bool,
     /// Deleted issues answer 410.
     pub deleted: bool,
     /// Another number, where it was transferred to.

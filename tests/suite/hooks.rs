@@ -149,3 +149,26 @@ async fn what_is_not_signed_by_github_is_not_read() {
     );
     server.finish().await;
 }
+
+#[tokio::test]
+async fn nobody_makes_us_inflate_before_they_have_proved_who_they_are() {
+    let site = Site::new(harness::Engine::Sqlite).await;
+    let server = site
+        .with("DRIFT_GITHUB_WEBHOOK_SECRET", SECRET)
+        .start()
+        .await;
+    let body = about("closed").to_string();
+    for (encoding, status) in [("gzip", 415), ("br", 415), ("identity", 204)] {
+        let request = server
+            .client
+            .post(server.url("/hooks/github"))
+            .header("content-type", "application/json")
+            .header("content-encoding", encoding)
+            .header("x-github-event", "issues")
+            .header("x-github-delivery", encoding)
+            .header("x-hub-signature-256", signature(&body));
+        let answer = request.body(body.clone()).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{encoding}");
+    }
+    server.finish().await;
+}

@@ -3,7 +3,7 @@
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json};
 use drift_schema::answer::Batches;
-use drift_schema::{Code, Problem, Refusal, Scope, Service};
+use drift_schema::{Problem, Scope, Service};
 use serde::Deserialize;
 
 use super::error::ApiError;
@@ -41,13 +41,7 @@ pub(super) async fn list(
         cursor,
         limit,
     } = query::read(&request, "service, cursor and limit are known")?;
-    let cursor =
-        match cursor {
-            None => None,
-            Some(text) => Some(BatchCursor::parse(&text).ok_or(
-                Refusal::of(Code::InvalidQuery).rule("cursor is the next of another page"),
-            )?),
-        };
+    let cursor = query::cursor(cursor, BatchCursor::parse)?;
     let limit = query::limit(limit)?;
     let page = state
         .store

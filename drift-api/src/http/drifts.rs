@@ -3,7 +3,7 @@
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, Path};
 use drift_schema::answer::{DriftDetails, Drifts};
-use drift_schema::{Code, Micros, Problem, Refusal, Scope, Service, StepHash};
+use drift_schema::{Code, Micros, Problem, Scope, Service, StepHash};
 use serde::Deserialize;
 
 use super::error::ApiError;
@@ -47,12 +47,7 @@ pub(super) async fn list(
         "service, cursor and limit are known, and nothing else",
     )?;
     let limit = query::limit(limit)?;
-    let cursor = cursor
-        .map(|text| {
-            let refusal = Refusal::of(Code::InvalidQuery).rule("cursor is the next of a page");
-            DriftCursor::parse(&text).ok_or(refusal)
-        })
-        .transpose()?;
+    let cursor = query::cursor(cursor, DriftCursor::parse)?;
     let drifts = state.store.drifts(
         &key.workspace,
         service.as_ref(),

@@ -27,3 +27,13 @@ pub(super) fn limit(asked: Option<u16>) -> Result<u16, ApiError> {
             .into()),
     }
 }
+
+/// A place in a list, as `next` of a page named it.
+pub(super) fn cursor<T>(
+    asked: Option<String>,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, ApiError> {
+    let rule = "cursor is the next of another page";
+    let parsed = asked.map(|text| parse(&text).ok_or(Refusal::of(Code::InvalidQuery).rule(rule)));
+    Ok(parsed.transpose()?)
+}

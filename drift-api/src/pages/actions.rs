@@ -13,6 +13,18 @@ use super::{PageError, Viewer};
 use crate::http::State;
 use crate::http::actions::one_or_all;
 
+/// The forms of a drift, by the action that each is for.
+const FORMS: [&str; 8] = [
+    "replay",
+    "drop-replay",
+    "mute",
+    "unmute",
+    "fixed",
+    "not-fixed",
+    "rename",
+    "undo-rename",
+];
+
 pub(super) async fn on_drift(
     state: Data<State>,
     viewer: Viewer,
@@ -27,10 +39,16 @@ pub(super) async fn on_drift(
     };
     let form = Form::of_admin(&state, &viewer, &request, payload).await?;
     let page = format!("/drifts/{service}/{hash}#actions");
-    let name = form.get("action").unwrap_or_default().to_owned();
+    let name = form.get("action").map(str::to_owned);
+    // Beside the form, if it is one of ours.
+    let name = name.filter(|name| FORMS.contains(&name.as_str()));
+    let trouble = |why: String| match &name {
+        Some(name) => Notice::trouble(why).beside(name),
+        None => Notice::trouble(why),
+    };
     let action = match drift_action(form) {
         Ok(action) => action,
-        Err(why) => return Notice::trouble(&name, why).on(&page, &state).await,
+        Err(why) => return trouble(why.to_owned()).on(&page, &state).await,
     };
     let done = done(&action);
     let (by, now) = (viewer.by, Micros::now());
@@ -41,7 +59,7 @@ pub(super) async fn on_drift(
         Ok(_) => Notice::done(done).on(&page, &state).await,
         Err(refused) => {
             let why = format!("That cannot be done: {refused}.");
-            Notice::trouble(&name, why).on(&page, &state).await
+            trouble(why).on(&page, &state).await
         }
     }
 }
@@ -55,7 +73,6 @@ pub(super) async fn on_service(
 ) -> Result<HttpResponse, PageError> {
     let service = one_or_all(&path).ok_or(PageError::NotFound("service"))?;
     let form = Form::of_admin(&state, &viewer, &request, payload).await?;
-    let whose = path.into_inner();
     let (action, done) = match form.get("action") {
         Some("pause") => (ServiceAction::Pause {}, "paused"),
         Some("resume") => (ServiceAction::Resume {}, "going on"),
@@ -71,9 +88,7 @@ pub(super) async fn on_service(
         .act_on_service(&viewer.workspace, service, action, by, now);
     let notice = match state.read(acted).await? {
         Ok(()) => Notice::done(format!("Replays of {shown} are {done}.")),
-        Err(refused) => {
-            Notice::trouble(&format!("service {whose}"), format!("{shown}: {refused}."))
-        }
+        Err(refused) => Notice::trouble(format!("{shown}: {refused}.")),
     };
     notice.on("/", &state).await
 }

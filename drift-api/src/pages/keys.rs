@@ -16,7 +16,6 @@ use crate::keys::Fresh;
 use crate::store::{KeyRow, NewKey};
 
 const NONE: PageError = PageError::NotFound("key");
-const CREATE: &str = "create";
 /// What fits into a line.
 const LONGEST_NAME: usize = 100;
 
@@ -59,8 +58,7 @@ struct RevokePage {
 }
 
 pub(super) async fn show(state: Data<State>, viewer: Viewer) -> Result<HttpResponse, PageError> {
-    let said = viewer.trouble_with(CREATE).map(str::to_owned);
-    keys_page(&state, viewer, StatusCode::OK, None, said.as_deref(), "").await
+    keys_page(&state, viewer, StatusCode::OK, None, None, "").await
 }
 
 /// The one action that does not send the browser on: what it made is shown once, and stands in no address and no cookie.

@@ -18,7 +18,9 @@ const LIFETIME: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Notice {
     pub(crate) text: String,
-    /// The form that it is about, if that could not be done. None: it was done.
+    /// Whether it could not be done.
+    pub(crate) is_trouble: bool,
+    /// The form beside which it is said. None: at the top of the page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) form: Option<String>,
 }
@@ -27,21 +29,21 @@ impl Notice {
     pub(crate) fn done(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
+            is_trouble: false,
             form: None,
         }
     }
 
-    pub(crate) fn trouble(form: &str, text: impl Into<String>) -> Self {
+    pub(crate) fn trouble(text: impl Into<String>) -> Self {
         Self {
-            text: text.into(),
-            form: Some(form.to_owned()),
+            is_trouble: true,
+            ..Self::done(text)
         }
     }
 
-    /// Of those there are many on one page, and the line at its top is told about each.
-    pub(crate) fn is_about_a_service(&self) -> bool {
-        let form = self.form.as_deref();
-        form.is_some_and(|form| form.starts_with("service "))
+    pub(crate) fn beside(mut self, form: &str) -> Self {
+        self.form = Some(form.to_owned());
+        self
     }
 
     /// Sends the browser to a page that tells it.

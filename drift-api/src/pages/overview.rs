@@ -226,6 +226,14 @@ impl Spending {
         }
     }
 
+    /// Of the day's budget, in hundredths.
+    fn share(&self) -> u32 {
+        match self.per_day {
+            Some(per_day) => (self.today.saturating_mul(100) / per_day.max(1)).min(100),
+            None => 0,
+        }
+    }
+
     fn is_spent(&self) -> bool {
         self.per_day.is_some_and(|per_day| self.today >= per_day)
     }

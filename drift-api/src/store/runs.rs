@@ -24,6 +24,11 @@ const DROP_LEASE: &str = "DELETE FROM leases WHERE workspace = $1 AND service = 
 /// The longest that a runner may be silent.
 const LONGEST_LEASE: u32 = 3_600;
 
+/// Whether a lease keeps others out. One that ends later than any lease may is of a clock that was wrong.
+fn is_held(until: Micros, now: Micros) -> bool {
+    until > now && until <= now.plus_seconds(i64::from(LONGEST_LEASE))
+}
+
 impl Store {
     /// The runner is alive.
     pub async fn heartbeat(

@@ -63,6 +63,8 @@ pub struct Card {
     pub body: String,
     pub labels: Vec<String>,
     pub state: IssueState,
+    /// Somebody ended the conversation.
+    pub is_locked: bool,
     pub closed_at: Option<Micros>,
 }
 

@@ -207,6 +207,10 @@ impl Board for Github {
                 let Some(place) = answer.location() else {
                     return Err(answer.strange("a redirect that leads nowhere"));
                 };
+                if !place.contains("/issues/") {
+                    // It was made a discussion, which is no issue any more.
+                    return Ok(Look::Gone);
+                }
                 let moved = self.caller.get(&place).await?;
                 match moved.status {
                     200 => Ok(Look::Moved(moved.json::<IssueWire>()?.card())),

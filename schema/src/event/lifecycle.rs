@@ -7,15 +7,6 @@ use uuid::Uuid;
 use crate::run::{Ending, Issue, Leftover, Proof, StepTaken, Task, Verdict};
 use crate::words::{Digest, FailureCode, ScraperVersion, Service, Step};
 
-macro_rules! events {
-    ($($(#[$meta:meta])* pub $keyword:ident $name:ident { $($body:tt)* })*) => {
-        $(#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(deny_unknown_fields)]
-        $(#[$meta])*
-        pub $keyword $name { $($body)* })*
-    };
-}
-
 events! {
     /// A runner took the work of a service. The event's position is the fencing token of the run, and what was reported
     /// before it is what the run answers for.

@@ -6,15 +6,6 @@ use serde::{Deserialize, Serialize};
 use crate::time::{Day, Micros};
 use crate::words::{ScraperVersion, Service, Step};
 
-macro_rules! events {
-    ($($(#[$meta:meta])* pub struct $name:ident { $($body:tt)* })*) => {
-        $(#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(deny_unknown_fields)]
-        $(#[$meta])*
-        pub struct $name { $($body)* })*
-    };
-}
-
 events! {
     /// Somebody wants the scraper to look, whether anything was reported or not.
     pub struct ReplayAsked {

@@ -58,7 +58,12 @@ pub(super) fn answer(state: &mut State, request: &Message, base: &str) -> Option
                     "body is too long (maximum is 65536 characters)",
                 ));
             }
-            state.issue(number.parse().ok()?).comments.push(text);
+            let issue = state.issue(number.parse().ok()?);
+            if issue.locked {
+                let why = "Unable to create comment because issue is locked.";
+                return Some(message(403, &[], why));
+            }
+            issue.comments.push(text);
             json_answer(201, &json!({"id": 1}))
         }
         ("POST", ["issues", number, "labels"]) => {
@@ -134,6 +139,7 @@ fn wire(issue: &Issue) -> Value {
         "state": if issue.open { "open" } else { "closed" },
         "labels": issue.labels.iter().map(|name| json!({"id": 1, "name": name})).collect::<Vec<_>>(),
         "closed_at": issue.closed_at,
+        "locked": issue.locked,
         "user": {"login": "drift[bot]"},
     });
     if issue.is_pull_request {

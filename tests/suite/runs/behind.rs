@@ -26,6 +26,19 @@ on_both! {
         server.finish().await;
     }
 
+    async fn a_lease_of_a_clock_that_was_wrong_keeps_nobody_out(engine: Engine) {
+        let server = Server::on(engine).await;
+        let ingest = server.create_key("ingest").await;
+        let runner = Runner::at(&server).await;
+        server.report(&ingest, &report("openai", "signup-form")).await;
+        runner.claim("openai").await;
+        assert_eq!(runner.withheld("openai").await, "leased");
+        Db::open(&server.site).await.must("UPDATE leases SET until = until + 31536000000000").await;
+        assert_eq!(runner.work().await["services"][0]["withheld"], Value::Null);
+        runner.claim("openai").await;
+        server.finish().await;
+    }
+
     async fn a_server_notices_that_its_tables_were_mended_beside_it(engine: Engine) {
         let server = Server::on(engine).await;
         let ingest = server.create_key("ingest").await;

@@ -153,6 +153,23 @@ async fn a_quiet_issue_gets_no_comments() {
 }
 
 #[tokio::test]
+async fn a_conversation_that_somebody_ended_stays_ended_and_is_counted_on() {
+    let github = FakeGithub::start().await;
+    let tracker = tracker(&github);
+    let mut tale = Tale::of("openai", "signup-form");
+    let issue = opened(&tracker, &tale).await;
+    github.state().issue(issue.number).locked = true;
+    tale.drift.seen.reports = 7;
+    tale.drift.seen.versions.push(Counted {
+        value: "1.5.0".to_owned(),
+        count: 5,
+    });
+    did(tracker.bump(&tale.story(), &issue).await.unwrap());
+    let shown = github.only_issue();
+    assert!(shown.body.contains("**7 reports**") && shown.comments.is_empty());
+}
+
+#[tokio::test]
 async fn a_fix_that_does_not_hold_reopens_with_the_reason_once() {
     let github = FakeGithub::start().await;
     let tracker = tracker(&github);

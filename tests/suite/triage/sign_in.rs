@@ -94,7 +94,7 @@ async fn what_is_no_key_for_pages_is_said_beside_the_form() {
     let forged = format!("{}x", &read[..read.len() - 1]);
     for (key, status, told) in [
         ("", 422, "Paste a key first."),
-        ("password", 401, "unknown, expired or revoked"),
+        ("hunter2-hunter2", 401, "unknown, expired or revoked"),
         (
             "drift_0123456789ab_nothing",
             401,

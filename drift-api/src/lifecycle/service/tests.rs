@@ -153,3 +153,14 @@ fn a_runner_that_dies_at_every_replay_does_not_burn_an_account_an_hour() {
     assert_eq!(state.inconclusive, 3);
     assert!(state.run.is_none());
 }
+
+#[test]
+fn a_clock_that_was_far_ahead_holds_nobody_up_for_that_long() {
+    let mut state = ServiceState::default();
+    claimed(&mut state, NOON.plus_seconds(400 * 24 * HOUR), Task::Replay);
+    finished(&mut state);
+    assert_eq!(reason(&state, NOON), None);
+    // A little ahead is not wrong.
+    claimed(&mut state, NOON.plus_seconds(60), Task::Replay);
+    assert_eq!(reason(&state, NOON), Some(WithheldFor::Cooldown));
+}

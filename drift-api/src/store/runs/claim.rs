@@ -5,6 +5,7 @@ use drift_schema::run::{self, Claim, Claimed, ClaimedDrift, Run, Task, Withheld,
 use drift_schema::{Micros, Service, Workspace};
 use uuid::Uuid;
 
+use super::is_held;
 use crate::lifecycle::drift::Asked;
 use crate::lifecycle::run::Status;
 use crate::lifecycle::service::OpenRun;
@@ -52,7 +53,7 @@ impl Store {
         }
         if let Some(open) = service.run.clone() {
             let until = session.lease(workspace, &claim.service, open.run).await?;
-            if let Some(until) = until.filter(|until| *until > now) {
+            if let Some(until) = until.filter(|until| is_held(*until, now)) {
                 return none(Some(Withheld {
                     reason: WithheldFor::Leased,
                     until: Some(until),

@@ -6,6 +6,7 @@ use drift_schema::run::{DriftWork, Seen, ServiceWork, Withheld, WithheldFor, Wor
 use drift_schema::{Digest, Micros, Service, Step, Workspace};
 use uuid::Uuid;
 
+use super::is_held;
 use crate::lifecycle::{Drift, ServiceState};
 use crate::store::projection::ALL_SERVICES;
 use crate::store::session::{Row, Session};
@@ -124,7 +125,7 @@ impl Store {
             let lease = leases
                 .get(work.service.as_str())
                 .filter(|(run_leased, until)| {
-                    run.is_some_and(|run| run.run == *run_leased) && *until > now
+                    run.is_some_and(|run| run.run == *run_leased) && is_held(*until, now)
                 });
             let paused = all_paused || state.is_some_and(|state| state.paused);
             work.withheld = match lease {

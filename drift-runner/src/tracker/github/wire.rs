@@ -18,6 +18,8 @@ pub(super) struct IssueWire {
     state: String,
     #[serde(default)]
     labels: Vec<LabelWire>,
+    #[serde(default)]
+    locked: bool,
     closed_at: Option<DateTime<Utc>>,
     pub pull_request: Option<IgnoredAny>,
 }
@@ -45,6 +47,7 @@ impl IssueWire {
             } else {
                 IssueState::Open
             },
+            is_locked: self.locked,
             closed_at: self.closed_at.map(|at| Micros(at.timestamp_micros())),
         }
     }

@@ -109,6 +109,7 @@ impl File {
             body: self.body.clone(),
             labels: self.labels.clone(),
             state: self.state,
+            is_locked: false,
             closed_at,
         }
     }

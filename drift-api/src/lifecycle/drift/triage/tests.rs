@@ -289,7 +289,7 @@ fn a_renamed_step_is_nothing_of_its_own_until_that_is_undone() {
 fn an_old_name_is_always_one_step_away_from_the_name_of_today() {
     let mut drift = at(Stage::Open);
     assert_eq!(drift.refuses(rename("signup-form")), Refused::ToItself);
-    let old = at(Stage::Unconfirmed).with(rename("signup-form"));
+    let old = at(Stage::Unconfirmed).with(rename("elsewhere"));
     let to_an_old_name = drift.decide(
         rename("signup"),
         Matter {
