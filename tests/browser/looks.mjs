@@ -10,7 +10,7 @@ await story(async ({ world, visit }) => {
   const pages = [["sign-in", "/sign-in"], ...Object.entries(world.pages)];
   for (const dark of [false, true]) {
     for (const phone of [false, true]) {
-      const visitor = await visit({ dark, phone });
+      const visitor = await visit({ dark, phone, clock: false });
       for (const [name, path] of pages) {
         const bytes = await visitor.weigh(path);
         assert.ok(bytes > 500 && bytes < MOST_BYTES, `${path} weighs ${bytes} bytes`);
