@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::site::beside;
 
 /// Longer than any of them takes, also on a machine with other things to do.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Where pictures of the pages are left: `target/pages`.
 pub fn pictures() -> PathBuf {
