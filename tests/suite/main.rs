@@ -40,4 +40,5 @@ mod throwaway_postgres;
 mod tracker;
 mod transfer;
 mod triage;
+mod triage_browser;
 mod trouble;

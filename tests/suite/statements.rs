@@ -20,7 +20,7 @@ const MAY_SCAN: [(&str, &str); 6] = [
         "artifacts::BYTES",
         "once per stored artifact, of which there are few",
     ),
-    ("runs::work::ISSUES", "drifts with an issue are few"),
+    ("runs::asking::ISSUES", "drifts with an issue are few"),
     (
         "standing::CONFIRMED",
         "drifts with an issue are few, and it is asked only after one of them changed",

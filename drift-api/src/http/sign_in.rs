@@ -78,8 +78,16 @@ struct Bucket {
 impl Attempts {
     /// Takes one, or says how long to wait.
     pub(crate) fn take(&self, request: &HttpRequest, now: Instant) -> Result<(), Duration> {
-        let address = request.peer_addr().map(|peer| neighbourhood(peer.ip()));
-        self.take_from(address.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED)), now)
+        self.take_from(whence(request), now)
+    }
+
+    /// Gives one back: whoever comes in did not guess. Behind a proxy everybody has one address.
+    pub(crate) fn forgive(&self, request: &HttpRequest) {
+        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bucket) = buckets.get_mut(&whence(request)) {
+            let earlier = bucket.full_at.checked_sub(ONE_MORE_AFTER);
+            bucket.full_at = earlier.unwrap_or(bucket.full_at);
+        }
     }
 
     fn take_from(&self, address: IpAddr, now: Instant) -> Result<(), Duration> {
@@ -101,6 +109,11 @@ impl Attempts {
         bucket.full_at = full_at;
         Ok(())
     }
+}
+
+fn whence(request: &HttpRequest) -> IpAddr {
+    let address = request.peer_addr().map(|peer| neighbourhood(peer.ip()));
+    address.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED))
 }
 
 /// Whoever has one address of IPv6 has at least these.

@@ -87,11 +87,7 @@ pub(super) async fn create(
     let next = Asked { next }.next();
     let refuse = |status, why| sign_in_page(&state, status, &next, Some(why));
     if let Err(wait) = state.sign_in.attempts.take(&request, Instant::now()) {
-        let why = "Too many attempts; wait a moment, and try again.";
-        let mut page = refuse(StatusCode::TOO_MANY_REQUESTS, why)?;
-        page.headers_mut()
-            .insert(RETRY_AFTER, (wait.as_secs() + 1).into());
-        return Ok(page);
+        return too_often(&state, wait, &next);
     }
     let Some(key) = form.take("key") else {
         return refuse(StatusCode::UNPROCESSABLE_ENTITY, "Paste a key first.");
@@ -109,6 +105,7 @@ pub(super) async fn create(
         return refuse(StatusCode::FORBIDDEN, why);
     }
     tracing::info!(key = %key.id, "signed in");
+    state.sign_in.attempts.forgive(&request);
     welcome(&state, Who::Key(key.id.clone()), &next).await
 }
 
@@ -169,6 +166,10 @@ pub(super) async fn arrive(
         let why = "That took too long, or began in another browser. Try again.";
         return sign_in_page(&state, StatusCode::BAD_REQUEST, "/", Some(why));
     };
+    // Each asks GitHub a few questions.
+    if let Err(wait) = state.sign_in.attempts.take(&request, Instant::now()) {
+        return too_often(&state, wait, &leaving.next);
+    }
     let refuse = |status, why: &str| {
         let mut page = sign_in_page(&state, status, &leaving.next, Some(why))?;
         // What it was good for is over, however it ended.
@@ -209,6 +210,7 @@ pub(super) async fn arrive(
         }
     };
     tracing::info!(login, "signed in");
+    state.sign_in.attempts.forgive(&request);
     let mut answer = welcome(&state, Who::Github(login), &leaving.next).await?;
     let gone = SIGN_IN.remove(secure);
     answer.headers_mut().append(SET_COOKIE, gone);
@@ -223,6 +225,14 @@ async fn welcome(state: &State, who: Who, next: &str) -> Result<HttpResponse, Pa
     let cookie = SESSION.set(&sealed, lifetime, state.is_secure());
     answer.headers_mut().append(SET_COOKIE, cookie);
     Ok(answer)
+}
+
+fn too_often(state: &State, wait: Duration, next: &str) -> Result<HttpResponse, PageError> {
+    let why = "Too many attempts; wait a moment, and try again.";
+    let mut page = sign_in_page(state, StatusCode::TOO_MANY_REQUESTS, next, Some(why))?;
+    page.headers_mut()
+        .insert(RETRY_AFTER, (wait.as_secs() + 1).into());
+    Ok(page)
 }
 
 fn sign_in_page(
