@@ -35,11 +35,13 @@ const BATCHES_OF_SERVICE: &str = "
     SELECT service, step, day, count, first_seen, last_seen, screenshot_ref, fresh FROM batches
     WHERE workspace = $1 AND (day, service, step) < ($2, $3, $4) AND service = $6
     ORDER BY day DESC, service DESC, step DESC LIMIT $5";
-/// A service has batches, unless retention took them; then its payloads are gone, too, or it has facts.
+/// A service has batches; if retention took them it may have facts; and if it was erased the log says so.
 const KNOWS_SERVICE: &str = "
     SELECT CAST((SELECT COUNT(*) FROM (SELECT 1 AS one FROM batches WHERE workspace = $1 AND service = $2 LIMIT 1) AS counted) +
         (SELECT COUNT(*) FROM (SELECT 1 AS one FROM facts WHERE workspace = $1 AND service = $2 LIMIT 1) AS counted) +
-        (SELECT COUNT(*) FROM (SELECT 1 AS one FROM services WHERE workspace = $1 AND service = $2 LIMIT 1) AS counted) AS BIGINT)";
+        (SELECT COUNT(*) FROM (SELECT 1 AS one FROM services WHERE workspace = $1 AND service = $2 LIMIT 1) AS counted) +
+        (SELECT COUNT(*) FROM (SELECT 1 AS one FROM events WHERE workspace = $1 AND kind = 'reports-erased' AND payload LIKE $3 LIMIT 1) AS counted)
+        AS BIGINT)";
 const HEAD: &str = "SELECT position FROM event_heads WHERE workspace = $1";
 
 const KEY_CREATED: &str = "key-created";
@@ -268,7 +270,12 @@ impl Store {
 
     /// Whether anything is known of a service.
     pub async fn knows_service(&self, workspace: &Workspace, service: &Service) -> Result<bool> {
-        let params = [workspace.as_str().into(), service.as_str().into()];
+        let erased = format!("%\"by\":\"service\",\"service\":\"{service}\"%");
+        let params = [
+            workspace.as_str().into(),
+            service.as_str().into(),
+            erased.into(),
+        ];
         let row = self.db.row(KNOWS_SERVICE, params).await?;
         let known: i64 = row.map(|row| row.get(0)).transpose()?.unwrap_or(0);
         Ok(known > 0)
