@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
+use tokio::task::JoinSet;
 
 use crate::site::beside;
 
@@ -41,7 +42,8 @@ pub async fn play(name: &str, mut world: Value, mut answer: impl AsyncFnMut(&Val
     let mut stdin = child.stdin.take().expect("piped");
     let mut asked = BufReader::new(child.stdout.take().expect("piped")).lines();
     let mut stderr = child.stderr.take().expect("piped");
-    let reading = tokio::spawn(async move {
+    let mut reading = JoinSet::new();
+    reading.spawn(async move {
         let mut text = String::new();
         let _ = stderr.read_to_string(&mut text).await;
         text
@@ -64,7 +66,7 @@ pub async fn play(name: &str, mut world: Value, mut answer: impl AsyncFnMut(&Val
     };
     let status = tokio::time::timeout(PATIENCE, playing).await;
     let said = match &status {
-        Ok(_) => reading.await.unwrap_or_default(),
+        Ok(_) => reading.join_next().await.expect("a task").expect("read"),
         Err(_) => "it did not end in time".to_owned(),
     };
     assert!(

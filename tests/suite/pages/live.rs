@@ -62,9 +62,9 @@ on_both! {
         let ended = async {
             loop {
                 server.report(&ingest, &report("openai", "login")).await;
-                match tokio::time::timeout(std::time::Duration::from_millis(500), late.block()).await {
-                    Ok(None) => break,
-                    Ok(Some(_)) | Err(_) => {}
+                let block = tokio::time::timeout(std::time::Duration::from_millis(500), late.block());
+                if let Ok(None) = block.await {
+                    break;
                 }
             }
         };
