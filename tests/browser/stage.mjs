@@ -101,9 +101,13 @@ export class Visitor {
       document.addEventListener("securitypolicyviolation", (event) =>
         window.__violated(`${event.violatedDirective} ${event.blockedURI}`),
       );
-      window.__shift = 0;
+      window.__moved = [];
       new PerformanceObserver((list) => {
-        for (const entry of list.getEntries()) window.__shift += entry.value;
+        for (const { value, sources } of list.getEntries())
+          for (const { node, previousRect: from, currentRect: to } of sources)
+            window.__moved.push(
+              `${node?.outerHTML?.slice(0, 120) ?? node?.textContent}: ${from.x},${from.y} to ${to.x},${to.y} (${value})`,
+            );
       }).observe({ type: "layout-shift", buffered: true });
     });
   }
@@ -156,12 +160,12 @@ export class Visitor {
 
   /** Nothing sticks out to the right, and nothing has moved since it was first painted. */
   async assertStill() {
-    const { wide, shift } = await this.page.evaluate(() => ({
+    const { wide, moved } = await this.page.evaluate(() => ({
       wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-      shift: window.__shift,
+      moved: window.__moved,
     }));
     assert.equal(wide, 0, `${this.page.url()} scrolls sideways by ${wide} px`);
-    assert.equal(shift, 0, `${this.page.url()} moved by ${shift}`);
+    assert.deepEqual(moved, [], `what moved at ${this.page.url()}`);
   }
 
   async picture(name) {

@@ -62,7 +62,7 @@ await story(async ({ world, ask, visit }) => {
   await page.goto("/keys");
   await page.getByLabel("What it is for").fill("laptops");
   await button("Make a key").click();
-  const secret = await page.locator("pre.secret").first().innerText();
+  const secret = await page.getByRole("region", { name: "The key for laptops" }).locator("code").first().innerText();
   assert.match(secret, /^drift_[0-9a-f]{12}_/);
   await page.goto("/keys");
   assert.ok(!(await page.content()).includes(secret));
