@@ -13,7 +13,7 @@ use crate::page::Page;
 pub async fn capture(page: &Page) -> Result<Capture, Error> {
     page.tell("DOM.enable", json!({})).await?;
     let mut captured = take(page).await?;
-    if is_partly_hidden(&captured.ax) {
+    if may_hide(&captured.dom) {
         let layers = consent_layers(&captured);
         if !layers.is_empty() {
             captured.behind = layer::behind(page, &layers).await?.map(Box::new);
@@ -49,21 +49,14 @@ async fn take(page: &Page) -> Result<Capture, Error> {
     })
 }
 
-/// Whether something on the page keeps something else from being perceived.
-fn is_partly_hidden(ax: &Value) -> bool {
-    let reasons = [
-        "activeModalDialog",
-        "inertElement",
-        "inertSubtree",
-        "ariaHiddenElement",
-        "ariaHiddenSubtree",
-    ];
+/// Whether something on the page may keep something else from being perceived. The tree itself does not always say so.
+fn may_hide(dom: &Value) -> bool {
     let hides = |node: &Value| {
-        let why = node["ignoredReasons"].as_array().into_iter().flatten();
-        why.filter_map(|reason| reason["name"].as_str())
-            .any(|reason| reasons.contains(&reason))
+        let mut attributes = node["attributes"].as_array().into_iter().flatten();
+        node["localName"] == "dialog"
+            || attributes.any(|name| name == "inert" || name == "aria-hidden")
     };
-    ax["nodes"].as_array().into_iter().flatten().any(hides)
+    dom["nodes"].as_array().into_iter().flatten().any(hides)
 }
 
 /// The ids of all frames below the page's own.

@@ -171,7 +171,13 @@ impl Printer {
 /// Where Playwright does not look: below an element that it cannot reach, and into the groups of a list of options.
 fn is_aside(page: &Page<'_>, at: u32) -> bool {
     let node = &page.nodes[at as usize];
-    let in_list = || page.nodes[node.parent as usize].is(Role::Combobox);
+    let in_list = || {
+        let mut above = node.parent;
+        while above != 0 && page.nodes[above as usize].kind == Kind::Block {
+            above = page.nodes[above as usize].parent;
+        }
+        page.nodes[above as usize].is(Role::Combobox)
+    };
     node.unseen || node.is(Role::Group) && in_list()
 }
 

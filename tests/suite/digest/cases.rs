@@ -77,6 +77,10 @@ cases! {
         ("<header>", "<div id=\"app\" aria-hidden=\"true\"><header>"),
         ("</footer>", "</footer></div><div role=\"dialog\" aria-modal=\"true\" aria-label=\"Cookies\"><p>We use cookies</p><button>Accept all</button></div>"),
     ]);
+    "I14 consent hides the page from everybody" SIGNUP Same |page| put(page, &[
+        ("<header>", "<div id=\"app\" aria-hidden=\"true\" inert><header>"),
+        ("</footer>", "</footer></div><div role=\"dialog\" aria-modal=\"true\" aria-label=\"Cookies\"><p>We use cookies</p><button>Accept all</button></div>"),
+    ]);
     "I08 six cards become nine" CARDS Same |page| items(page, |items| [&items[..], &items[..3]].concat());
     "I09 six cards become one" CARDS Same |page| items(page, |items| items[..1].to_vec());
     "I09 six cards become two" CARDS Same |page| items(page, |items| items[..2].to_vec());

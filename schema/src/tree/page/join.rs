@@ -148,7 +148,7 @@ impl<'a, 'm> Join<'a, 'm> {
                 self.text(parent, " ".to_owned());
                 return None;
             }
-            "StaticText" if source.is_none() && is_bullet(ax.name) => return None,
+            "StaticText" if source.is_none() && is_ornament(ax.name) => return None,
             "StaticText" => {
                 let text = self.static_text(frame, at, source)?;
                 self.text(parent, text);
@@ -318,9 +318,12 @@ enum Children<'a> {
     Frame(&'a str),
 }
 
-/// What stands before the items of a list, where the tree does not call it a marker.
-fn is_bullet(text: &str) -> bool {
-    matches!(text.trim(), "•" | "◦" | "▪" | "▸" | "▾")
+/// What the browser itself sets before an item of a list, or around a quotation.
+fn is_ornament(text: &str) -> bool {
+    matches!(
+        text.trim(),
+        "•" | "◦" | "▪" | "▸" | "▾" | "“" | "”" | "‘" | "’" | "«" | "»"
+    )
 }
 
 fn is_challenge(element: &Element<'_>) -> bool {
