@@ -40,7 +40,7 @@ const KNOWS_SERVICE: &str = "
     SELECT CAST((SELECT COUNT(*) FROM (SELECT 1 AS one FROM batches WHERE workspace = $1 AND service = $2 LIMIT 1) AS counted) +
         (SELECT COUNT(*) FROM (SELECT 1 AS one FROM facts WHERE workspace = $1 AND service = $2 LIMIT 1) AS counted) +
         (SELECT COUNT(*) FROM (SELECT 1 AS one FROM services WHERE workspace = $1 AND service = $2 LIMIT 1) AS counted) +
-        (SELECT COUNT(*) FROM (SELECT 1 AS one FROM events WHERE workspace = $1 AND kind = 'reports-erased' AND payload LIKE $3 LIMIT 1) AS counted)
+        (SELECT COUNT(*) FROM (SELECT 1 AS one FROM events WHERE workspace = $1 AND kind <> 'report-received' AND kind = 'reports-erased' AND payload LIKE $3 LIMIT 1) AS counted)
         AS BIGINT)";
 const HEAD: &str = "SELECT position FROM event_heads WHERE workspace = $1";
 
