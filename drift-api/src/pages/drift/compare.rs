@@ -108,12 +108,19 @@ impl Compared {
                 });
             }
         }
+        let named = |sign| {
+            let lines = difference.hunks.iter().flat_map(|hunk| &hunk.lines);
+            lines
+                .filter(|line| line.starts_with(sign) && line.contains('"'))
+                .count()
+        };
+        let told = named('+').max(named('-'));
         Self {
             sentence: difference.sentence(),
             changes: difference.what_changed(),
             hunks,
             more,
-            texts: difference.texts_changed,
+            texts: difference.texts_changed.saturating_sub(told),
             is_empty: difference.is_empty() && difference.texts_changed == 0,
         }
     }

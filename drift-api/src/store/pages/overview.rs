@@ -3,6 +3,7 @@
 use drift_schema::run::Budget;
 use drift_schema::{Day, Micros, Service, Step, Workspace};
 
+use crate::lifecycle::drift::MUTED;
 use crate::lifecycle::{Drift, ServiceState};
 use crate::store::projection::ALL_SERVICES;
 use crate::store::session::{Row, Session};
@@ -18,33 +19,23 @@ const HEAT_OF: &str = "
     GROUP BY service, day";
 // A drift in a list: its state, when it was last reported, reports since a day, how many are fresh where that is not clear from
 // its stage, and of how many this is one.
-const KNOWN: &str = "
+/// Drifts that somebody may look for, a list each: known to be broken, on their way, set aside.
+const LISTS: [[&str; 3]; 3] = [
+    ["open", "closed", "closed"],
+    ["opening", "reopening", "settling"],
+    [MUTED, MUTED, MUTED],
+];
+const OF_STAGES: &str = "
     SELECT drifts.service, drifts.step, drifts.state,
         (SELECT last_seen FROM batches WHERE batches.workspace = drifts.workspace AND batches.service = drifts.service
             AND batches.step = drifts.step ORDER BY day DESC LIMIT 1),
         (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE batches.workspace = drifts.workspace
             AND batches.service = drifts.service AND batches.step = drifts.step AND day >= $2),
-        CAST(0 AS BIGINT), COUNT(*) OVER ()
-    FROM drifts WHERE drifts.workspace = $1 AND stage IN ('open', 'closed')
-    ORDER BY drifts.service, drifts.step LIMIT $3";
-const UNDER_WAY: &str = "
-    SELECT drifts.service, drifts.step, drifts.state,
-        (SELECT last_seen FROM batches WHERE batches.workspace = drifts.workspace AND batches.service = drifts.service
-            AND batches.step = drifts.step ORDER BY day DESC LIMIT 1),
-        (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE batches.workspace = drifts.workspace
-            AND batches.service = drifts.service AND batches.step = drifts.step AND day >= $2),
-        CAST(0 AS BIGINT), COUNT(*) OVER ()
-    FROM drifts WHERE drifts.workspace = $1 AND stage IN ('opening', 'reopening', 'settling')
-    ORDER BY drifts.service, drifts.step LIMIT $3";
-const SET_ASIDE: &str = "
-    SELECT drifts.service, drifts.step, drifts.state,
-        (SELECT last_seen FROM batches WHERE batches.workspace = drifts.workspace AND batches.service = drifts.service
-            AND batches.step = drifts.step ORDER BY day DESC LIMIT 1),
-        (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE batches.workspace = drifts.workspace
-            AND batches.service = drifts.service AND batches.step = drifts.step AND day >= $2),
-        CAST(0 AS BIGINT), COUNT(*) OVER ()
-    FROM drifts WHERE drifts.workspace = $1 AND stage = 'muted'
-    ORDER BY drifts.service, drifts.step LIMIT $3";
+        CAST(0 AS BIGINT), of_all
+    FROM (SELECT workspace, service, step, state, COUNT(*) OVER () AS of_all FROM drifts
+        WHERE workspace = $1 AND stage IN ($4, $5, $6)
+        ORDER BY service, step LIMIT $3) AS drifts
+    ORDER BY drifts.service, drifts.step";
 /// Looked at, and nobody could tell. What they reported is no longer fresh, so that nothing looks again by itself.
 const STUCK: &str = "
     SELECT drifts.service, drifts.step, drifts.state,
@@ -52,29 +43,35 @@ const STUCK: &str = "
             AND batches.step = drifts.step ORDER BY day DESC LIMIT 1),
         (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE batches.workspace = drifts.workspace
             AND batches.service = drifts.service AND batches.step = drifts.step AND day >= $2),
-        CAST(0 AS BIGINT), COUNT(*) OVER ()
-    FROM drifts WHERE drifts.workspace = $1 AND stage = 'unconfirmed'
+        CAST(0 AS BIGINT), of_all
+    FROM (SELECT workspace, service, step, state, COUNT(*) OVER () AS of_all FROM drifts
+        WHERE workspace = $1 AND stage = 'unconfirmed'
         AND state::json #>> '{judged,verdict}' IN ('blocked', 'auth')
-    ORDER BY drifts.service, drifts.step LIMIT $3";
+        ORDER BY service, step LIMIT $3) AS drifts
+    ORDER BY drifts.service, drifts.step";
 const SQLITE_STUCK: &str = "
     SELECT drifts.service, drifts.step, drifts.state,
         (SELECT last_seen FROM batches WHERE batches.workspace = drifts.workspace AND batches.service = drifts.service
             AND batches.step = drifts.step ORDER BY day DESC LIMIT 1),
         (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE batches.workspace = drifts.workspace
             AND batches.service = drifts.service AND batches.step = drifts.step AND day >= $2),
-        CAST(0 AS BIGINT), COUNT(*) OVER ()
-    FROM drifts WHERE drifts.workspace = $1 AND stage = 'unconfirmed'
+        CAST(0 AS BIGINT), of_all
+    FROM (SELECT workspace, service, step, state, COUNT(*) OVER () AS of_all FROM drifts
+        WHERE workspace = $1 AND stage = 'unconfirmed'
         AND json_extract(state, '$.judged.verdict') IN ('blocked', 'auth')
-    ORDER BY drifts.service, drifts.step LIMIT $3";
+        ORDER BY service, step LIMIT $3) AS drifts
+    ORDER BY drifts.service, drifts.step";
 const OF_SERVICE: &str = "
     SELECT drifts.service, drifts.step, drifts.state,
         (SELECT last_seen FROM batches WHERE batches.workspace = drifts.workspace AND batches.service = drifts.service
             AND batches.step = drifts.step ORDER BY day DESC LIMIT 1),
         (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE batches.workspace = drifts.workspace
             AND batches.service = drifts.service AND batches.step = drifts.step AND day >= $2),
-        CAST(0 AS BIGINT), COUNT(*) OVER ()
-    FROM drifts WHERE drifts.workspace = $1 AND drifts.service = $4
-    ORDER BY drifts.service, drifts.step LIMIT $3";
+        CAST(0 AS BIGINT), of_all
+    FROM (SELECT workspace, service, step, state, COUNT(*) OVER () AS of_all FROM drifts
+        WHERE workspace = $1 AND service = $4
+        ORDER BY service, step LIMIT $3) AS drifts
+    ORDER BY drifts.service, drifts.step";
 /// Reported, and to be replayed.
 const FRESH: &str = "
     SELECT batches.service, batches.step, MAX(drifts.state), MAX(last_seen), CAST(SUM(count) AS BIGINT),
@@ -211,12 +208,13 @@ impl Session {
         } else {
             STUCK
         };
-        for sql in [KNOWN, UNDER_WAY, SET_ASIDE, stuck] {
-            let rows = self
-                .rows(sql, [scope.into(), day.into(), MOST.into()])
-                .await?;
-            look.take(&rows)?;
+        let params = || [scope.into(), day.into(), MOST.into()];
+        for stages in LISTS {
+            let ([scope, day, most], [a, b, c]) = (params(), stages.map(Into::into));
+            let params = [scope, day, most, a, b, c];
+            look.take(&self.rows(OF_STAGES, params).await?)?;
         }
+        look.take(&self.rows(stuck, params()).await?)?;
         let rows = self.rows(FRESH, [scope.into(), MOST.into()]).await?;
         look.take(&rows)
     }
