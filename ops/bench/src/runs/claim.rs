@@ -31,6 +31,7 @@ pub async fn run(common: &Common, size: Size) -> Result<Vec<Table>> {
         let store = place.store().await?;
         let installation = Installation::new(common, &store)?;
         seed::fill(&store.url, events, batches).await?;
+        seed::handle_all(&store.url).await?;
         let (ingest, key) = (installation.key("ingest")?, installation.key("runner")?);
         let server = installation.serve()?;
         let backend = Backend {
