@@ -26,52 +26,52 @@ const LISTS: [[&str; 3]; 3] = [
     [MUTED, MUTED, MUTED],
 ];
 const OF_STAGES: &str = "
-    SELECT drifts.service, drifts.step, drifts.state,
-        (SELECT last_seen FROM batches WHERE batches.workspace = drifts.workspace AND batches.service = drifts.service
-            AND batches.step = drifts.step ORDER BY day DESC LIMIT 1),
-        (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE batches.workspace = drifts.workspace
-            AND batches.service = drifts.service AND batches.step = drifts.step AND day >= $2),
+    SELECT listed.service, listed.step, listed.state,
+        (SELECT last_seen FROM batches WHERE batches.workspace = listed.workspace AND batches.service = listed.service
+            AND batches.step = listed.step ORDER BY day DESC LIMIT 1),
+        (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE batches.workspace = listed.workspace
+            AND batches.service = listed.service AND batches.step = listed.step AND day >= $2),
         CAST(0 AS BIGINT), of_all
     FROM (SELECT workspace, service, step, state, COUNT(*) OVER () AS of_all FROM drifts
         WHERE workspace = $1 AND stage IN ($4, $5, $6)
-        ORDER BY service, step LIMIT $3) AS drifts
-    ORDER BY drifts.service, drifts.step";
+        ORDER BY service, step LIMIT $3) AS listed
+    ORDER BY listed.service, listed.step";
 /// Looked at, and nobody could tell. What they reported is no longer fresh, so that nothing looks again by itself.
 const STUCK: &str = "
-    SELECT drifts.service, drifts.step, drifts.state,
-        (SELECT last_seen FROM batches WHERE batches.workspace = drifts.workspace AND batches.service = drifts.service
-            AND batches.step = drifts.step ORDER BY day DESC LIMIT 1),
-        (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE batches.workspace = drifts.workspace
-            AND batches.service = drifts.service AND batches.step = drifts.step AND day >= $2),
+    SELECT listed.service, listed.step, listed.state,
+        (SELECT last_seen FROM batches WHERE batches.workspace = listed.workspace AND batches.service = listed.service
+            AND batches.step = listed.step ORDER BY day DESC LIMIT 1),
+        (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE batches.workspace = listed.workspace
+            AND batches.service = listed.service AND batches.step = listed.step AND day >= $2),
         CAST(0 AS BIGINT), of_all
     FROM (SELECT workspace, service, step, state, COUNT(*) OVER () AS of_all FROM drifts
         WHERE workspace = $1 AND stage = 'unconfirmed'
         AND state::json #>> '{judged,verdict}' IN ('blocked', 'auth')
-        ORDER BY service, step LIMIT $3) AS drifts
-    ORDER BY drifts.service, drifts.step";
+        ORDER BY service, step LIMIT $3) AS listed
+    ORDER BY listed.service, listed.step";
 const SQLITE_STUCK: &str = "
-    SELECT drifts.service, drifts.step, drifts.state,
-        (SELECT last_seen FROM batches WHERE batches.workspace = drifts.workspace AND batches.service = drifts.service
-            AND batches.step = drifts.step ORDER BY day DESC LIMIT 1),
-        (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE batches.workspace = drifts.workspace
-            AND batches.service = drifts.service AND batches.step = drifts.step AND day >= $2),
+    SELECT listed.service, listed.step, listed.state,
+        (SELECT last_seen FROM batches WHERE batches.workspace = listed.workspace AND batches.service = listed.service
+            AND batches.step = listed.step ORDER BY day DESC LIMIT 1),
+        (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE batches.workspace = listed.workspace
+            AND batches.service = listed.service AND batches.step = listed.step AND day >= $2),
         CAST(0 AS BIGINT), of_all
     FROM (SELECT workspace, service, step, state, COUNT(*) OVER () AS of_all FROM drifts
         WHERE workspace = $1 AND stage = 'unconfirmed'
         AND json_extract(state, '$.judged.verdict') IN ('blocked', 'auth')
-        ORDER BY service, step LIMIT $3) AS drifts
-    ORDER BY drifts.service, drifts.step";
+        ORDER BY service, step LIMIT $3) AS listed
+    ORDER BY listed.service, listed.step";
 const OF_SERVICE: &str = "
-    SELECT drifts.service, drifts.step, drifts.state,
-        (SELECT last_seen FROM batches WHERE batches.workspace = drifts.workspace AND batches.service = drifts.service
-            AND batches.step = drifts.step ORDER BY day DESC LIMIT 1),
-        (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE batches.workspace = drifts.workspace
-            AND batches.service = drifts.service AND batches.step = drifts.step AND day >= $2),
+    SELECT listed.service, listed.step, listed.state,
+        (SELECT last_seen FROM batches WHERE batches.workspace = listed.workspace AND batches.service = listed.service
+            AND batches.step = listed.step ORDER BY day DESC LIMIT 1),
+        (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE batches.workspace = listed.workspace
+            AND batches.service = listed.service AND batches.step = listed.step AND day >= $2),
         CAST(0 AS BIGINT), of_all
     FROM (SELECT workspace, service, step, state, COUNT(*) OVER () AS of_all FROM drifts
         WHERE workspace = $1 AND service = $4
-        ORDER BY service, step LIMIT $3) AS drifts
-    ORDER BY drifts.service, drifts.step";
+        ORDER BY service, step LIMIT $3) AS listed
+    ORDER BY listed.service, listed.step";
 /// Reported, and to be replayed.
 const FRESH: &str = "
     SELECT batches.service, batches.step, MAX(drifts.state), MAX(last_seen), CAST(SUM(count) AS BIGINT),
