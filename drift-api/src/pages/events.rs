@@ -7,7 +7,7 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Query};
 use askama::Template;
 use drift_schema::answer::LoggedEvent;
-use drift_schema::{Event, Micros, Service};
+use drift_schema::{Event, Micros};
 use serde::Deserialize;
 
 use super::story::{self, Told};
@@ -96,12 +96,9 @@ impl Asked {
                 LogKinds::Only(kind.ok_or(PageError::NotFound("kind of event"))?.0)
             }
         };
-        let service = given(&self.service).map(|name| Service::parse(name.trim()));
         Ok(LogFilter {
             kinds,
-            service: service
-                .transpose()
-                .map_err(|_| PageError::NotFound("service"))?,
+            service: super::parts::asked_service(self.service.as_deref())?,
         })
     }
 }

@@ -89,11 +89,7 @@ pub(super) async fn show(
     viewer: Viewer,
     asked: Query<Asked>,
 ) -> Result<HttpResponse, PageError> {
-    // A form that was sent empty asks for all.
-    let only = match asked.service.as_deref().map(str::trim) {
-        None | Some("") => None,
-        Some(name) => Some(Service::parse(name).map_err(|_| PageError::NotFound("service"))?),
-    };
+    let only = super::parts::asked_service(asked.service.as_deref())?;
     let now = Micros::now();
     let since = now.minus_seconds((DAYS - 1) * DAY_SECONDS).day();
     let look = state

@@ -5,6 +5,19 @@ use std::borrow::Borrow;
 use drift_schema::run::Issue;
 use drift_schema::{Service, Step};
 
+use super::PageError;
+
+/// The one service that a page is asked for. A form that was sent empty asks for all.
+pub(super) fn asked_service(name: Option<&str>) -> Result<Option<Service>, PageError> {
+    match name.map(str::trim) {
+        None | Some("") => Ok(None),
+        Some(name) => match Service::parse(name) {
+            Ok(service) => Ok(Some(service)),
+            Err(_) => Err(PageError::NotFound("service")),
+        },
+    }
+}
+
 /// Where the page about a drift is.
 pub(super) fn drift_url(service: &Service, step: &Step) -> String {
     format!("/drifts/{service}/{}", step.hash())

@@ -90,10 +90,7 @@ pub(super) async fn list(
     viewer: Viewer,
     asked: Query<Asked>,
 ) -> Result<HttpResponse, PageError> {
-    let only = match asked.service.as_deref().map(str::trim) {
-        None | Some("") => None,
-        Some(name) => Some(Service::parse(name).map_err(|_| PageError::NotFound("service"))?),
-    };
+    let only = super::parts::asked_service(asked.service.as_deref())?;
     let before = match asked.before.as_deref() {
         None => None,
         Some(text) => Some(text.parse().map_err(|_| PageError::NotFound("page"))?),
