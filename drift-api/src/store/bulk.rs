@@ -31,16 +31,8 @@ pub(super) struct Flush<'a> {
     pub(super) rows: &'a [NewRow<'a>],
     /// Sorted by batch.
     pub(super) tallies: Vec<Tally<'a>>,
-    /// No batch becomes fresh by this that was not.
-    pub(super) news: News,
-}
-
-/// Whether counting may make a batch fresh. On SQLite it is cheaper to say when it may not: a statement that names the
-/// column rewrites its index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum News {
-    Perhaps,
-    None,
+    /// How high the batches stand before it, if that is known of all, and none becomes fresh by this that was not.
+    pub(super) known: Option<Vec<i64>>,
 }
 
 pub(super) enum Flushed {
@@ -68,7 +60,8 @@ impl Flushed {
     }
 }
 
-/// The conflict clause of counting, the same for both.
+/// The conflict clause of counting, the same for both. Where no batch can become fresh SQLite is better off without the word:
+/// it rewrites an index whenever a statement names one of its columns.
 macro_rules! count_up {
     () => {
         concat!(

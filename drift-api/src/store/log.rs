@@ -9,7 +9,7 @@ use super::bulk::NewRow;
 use super::session::{Row, Session};
 use super::{Result, StoreError};
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) position: i64,
     pub(super) hash: Link,

@@ -10,7 +10,7 @@ use drift_schema::event::ReportReceived;
 use drift_schema::{Day, Event, Micros, Workspace, chain};
 use uuid::Uuid;
 
-use super::bulk::{Flush, Flushed, NewRow, News};
+use super::bulk::{Flush, Flushed, NewRow};
 use super::log::{Head, Sealed};
 use super::session::Session;
 use super::standing::{End, Standings};
@@ -145,15 +145,12 @@ impl Store {
             return Ok(Attempt::Repeated);
         }
         let mut flush = plan.flush();
-        if self.ends.are_fresh(workspace, &flush.tallies) {
-            flush.news = News::None;
-        }
+        flush.known = self.ends.counts(workspace, &flush);
         let flushed = self.db.flush_at_once(workspace.as_str(), &flush).await?;
-        let attempt = plan.conclude(&flush, flushed);
-        if let Attempt::Stored(_) = attempt {
-            self.ends.set(workspace, plan.end(), &flush.tallies);
+        if let Flushed::Counts(counts) = &flushed {
+            self.ends.set(workspace, plan.end(), &flush, counts);
         }
-        Ok(attempt)
+        Ok(plan.conclude(&flush, flushed))
     }
 
     async fn record_locked(
@@ -178,17 +175,17 @@ impl Store {
         let plan = Plan::new(incoming, earlier, End { head, standings }, now);
         let flush = plan.flush();
         let flushed = session.flush(workspace.as_str(), &flush).await?;
-        let mut attempt = plan.conclude(&flush, flushed);
-        let Attempt::Stored(stored) = &mut attempt else {
+        let Flushed::Counts(counts) = flushed else {
             session.roll_back().await?;
-            return Ok(attempt);
+            return Ok(plan.conclude(&flush, flushed));
         };
+        let mut stored = plan.number(&flush, &counts);
         session
             .number_duplicates(workspace, incoming, &mut stored.outcomes)
             .await?;
         session.commit().await?;
-        self.ends.set(workspace, plan.end(), &flush.tallies);
-        Ok(attempt)
+        self.ends.set(workspace, plan.end(), &flush, &counts);
+        Ok(Attempt::Stored(stored))
     }
 }
 
@@ -278,22 +275,25 @@ impl<'a> Plan<'a> {
             from: self.from,
             rows: &self.rows,
             tallies: tally::fold(self.single.iter().map(|(tally, _)| *tally)),
-            news: News::Perhaps,
+            known: None,
+        }
+    }
+
+    fn conclude(&self, flush: &Flush<'_>, flushed: Flushed) -> Attempt {
+        match flushed {
+            Flushed::Counts(counts) => Attempt::Stored(self.number(flush, &counts)),
+            Flushed::Repeated => Attempt::Repeated,
+            Flushed::HeadMoved => Attempt::HeadMoved,
         }
     }
 
     /// Numbers the new reports as if each had come alone, one after the other.
-    fn conclude(&self, flush: &Flush<'_>, flushed: Flushed) -> Attempt {
-        let counts = match flushed {
-            Flushed::Counts(counts) => counts,
-            Flushed::Repeated => return Attempt::Repeated,
-            Flushed::HeadMoved => return Attempt::HeadMoved,
-        };
+    fn number(&self, flush: &Flush<'_>, counts: &[i64]) -> Stored {
         let mut outcomes = self.outcomes.clone();
         let numbers = flush
             .tallies
             .iter()
-            .zip(&counts)
+            .zip(counts)
             .flat_map(|(tally, count)| count - tally.count + 1..=*count);
         for ((_, place), count) in self.single.iter().zip(numbers) {
             outcomes[*place] = Outcome::Accepted {
@@ -301,10 +301,10 @@ impl<'a> Plan<'a> {
                 count,
             };
         }
-        Attempt::Stored(Stored {
+        Stored {
             outcomes,
             position: self.head.position,
-        })
+        }
     }
 }
 

@@ -1,22 +1,23 @@
-//! What ingest knows of a log without asking: where its last flush left the end, how the drifts stood there, and
-//! which batches were fresh. All of it is a guess, since other processes write too, and is checked as it is used: as
+//! What ingest knows of a log without asking: where its last flush left the end, how the drifts stood there, how high its
+//! batches stood and which were fresh. All of it is a guess, since other processes write too, and is checked as it is used: as
 //! long as the head is where we think it is, nothing else can have changed either.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use drift_schema::answer::KnownIssue;
 use drift_schema::event::ReportReceived;
 use drift_schema::{Day, Service, Step, Workspace};
 
+use super::bulk::Flush;
 use super::log::Head;
 use super::session::Session;
 use super::tally::Tally;
 use super::{Result, Store};
 use crate::lifecycle::Drift;
 
-/// More batches than that are not remembered to be fresh; counting them costs a little more.
-const MOST_FRESH: usize = 50_000;
+/// More batches than that are not remembered; counting them costs a little more.
+const MOST_BATCHES: usize = 50_000;
 
 const CONFIRMED: &str =
     "SELECT service, step, state FROM drifts WHERE workspace = $1 AND stage <> 'unconfirmed'";
@@ -63,7 +64,14 @@ pub(super) struct End {
 #[derive(Debug, Default)]
 struct Known {
     end: Option<End>,
-    fresh: HashSet<(Day, Service, Step)>,
+    /// As they stood there.
+    batches: HashMap<(Day, Service, Step), Batch>,
+}
+
+#[derive(Debug)]
+struct Batch {
+    count: i64,
+    fresh: bool,
 }
 
 /// By workspace.
@@ -75,36 +83,40 @@ impl Ends {
         self.lock().get(workspace)?.end.clone()
     }
 
-    /// Whether these batches were fresh at the end that is known.
-    pub(super) fn are_fresh(&self, workspace: &Workspace, tallies: &[Tally<'_>]) -> bool {
+    /// How high the batches of a flush stood at the end that is known, if that is where the flush begins. None also where one of
+    /// them was not fresh and becomes so.
+    pub(super) fn counts(&self, workspace: &Workspace, flush: &Flush<'_>) -> Option<Vec<i64>> {
         let ends = self.lock();
-        let Some(known) = ends.get(workspace) else {
-            return false;
-        };
-        tallies
-            .iter()
-            .filter(|tally| tally.fresh)
+        let known = ends.get(workspace)?;
+        if known.end.as_ref()?.head != flush.from {
+            return None;
+        }
+        let counts = flush.tallies.iter().map(|tally| {
             // Looking up by reference would need a borrowed form of the key; a clone is two short texts.
-            .all(|tally| known.fresh.contains(&owned(tally)))
+            let batch = known.batches.get(&owned(tally))?;
+            (batch.fresh || !tally.fresh).then_some(batch.count)
+        });
+        counts.collect()
     }
 
-    /// A flush is committed.
-    pub(super) fn set(&self, workspace: &Workspace, end: End, tallies: &[Tally<'_>]) {
+    /// A flush is committed, and the batches stand at `counts` now.
+    pub(super) fn set(&self, workspace: &Workspace, end: End, flush: &Flush<'_>, counts: &[i64]) {
         let mut ends = self.lock();
         let known = ends.entry(workspace.clone()).or_default();
         let before = known.end.replace(end);
-        let lifecycle_at = |end: &End| end.head.lifecycle_at;
-        // Only what is no report makes a batch that was fresh another one.
-        if before.as_ref().map(lifecycle_at) != known.end.as_ref().map(lifecycle_at)
-            || known.fresh.len() > MOST_FRESH
+        // Whatever changes a batch moves the end of the log.
+        if before.is_none_or(|before| before.head != flush.from)
+            || known.batches.len() > MOST_BATCHES
         {
-            known.fresh.clear();
+            known.batches.clear();
         }
-        for tally in tallies.iter().filter(|tally| tally.fresh) {
-            let batch = owned(tally);
-            if !known.fresh.contains(&batch) {
-                known.fresh.insert(batch);
-            }
+        for (tally, count) in flush.tallies.iter().zip(counts) {
+            let batch = known.batches.entry(owned(tally)).or_insert(Batch {
+                count: 0,
+                fresh: false,
+            });
+            batch.count = *count;
+            batch.fresh |= tally.fresh;
         }
     }
 

@@ -58,7 +58,7 @@ pub(super) async fn flush<'c>(
         from,
         rows,
         tallies,
-        news: _,
+        known: _,
     } = flush;
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
         return Ok(Flushed::Counts(Vec::new()));

@@ -1,5 +1,6 @@
 //! SQLite gets many rows of VALUES; each number of rows up to `ROWS` is a text of its own, prepared once. Every text
-//! is a trip to SQLite's thread and back, so statements that follow one another anyway go together.
+//! is a trip to SQLite's thread and back, so statements that follow one another anyway go together; and every text or blob
+//! that is bound is copied three times on its way, so what is the same in all rows is bound once.
 
 use std::sync::LazyLock;
 
@@ -9,7 +10,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqlitePool};
 use sqlx::{Row as _, Sqlite};
 use uuid::Uuid;
 
-use super::{Flush, Flushed, NewRow, News, count_up};
+use super::{Flush, Flushed, NewRow, count_up};
 use crate::store::session::Row;
 use crate::store::tally::Tally;
 
@@ -18,11 +19,14 @@ const EVENTS: &str = "INSERT OR FAIL INTO events (workspace, position, recorded_
 const BATCHES: &str = "INSERT OR FAIL INTO batches
     (workspace, day, service, step, count, first_seen, last_seen, last_position, fresh, screenshot_ref) VALUES ";
 const MOVE_HEAD: &str = "UPDATE event_heads SET position = ?, hash = ? WHERE workspace = ? AND position = ? AND hash = ? AND lifecycle_at = ?";
-/// One of the counts that are asked for in one text. For few this beats a join, which builds a table of what is asked;
-/// for many the join wins by far, since each of these has a cursor of its own.
-const COUNT_OF: &str =
-    "(SELECT count FROM batches WHERE workspace = ? AND day = ? AND service = ? AND step = ?)";
 const BY_ID: &str = "SELECT report_id, recorded_at, payload, kind, version FROM events WHERE workspace = ? AND report_id IN (";
+
+/// The same with the parameters of a whole flush.
+const MOVE_HEAD_ON: &str = "UPDATE event_heads SET position = ?7, hash = ?8 WHERE workspace = ?1 AND position = ?2 AND hash = ?9 AND lifecycle_at = ?10";
+/// Ends the text there unless the head was moved: a head without a workspace is refused.
+const OR_FAIL: &str = "INSERT OR FAIL INTO event_heads (workspace, position, hash) SELECT NULL, 0, x'' WHERE CHANGES() <> 1";
+/// Parameters that come before those of the rows.
+const AT_ONCE: usize = 10;
 
 /// The most rows of a text that exists for every smaller number too.
 const ROWS: usize = 64;
@@ -52,48 +56,22 @@ impl ByRows {
     }
 }
 
-/// The same, with and without a word about `fresh`.
-struct ByNews {
-    perhaps: ByRows,
-    none: ByRows,
-}
-
-impl ByNews {
-    fn new(of: impl Fn(usize, News) -> String) -> Self {
-        Self {
-            perhaps: ByRows::new(|n| of(n, News::Perhaps)),
-            none: ByRows::new(|n| of(n, News::None)),
-        }
-    }
-
-    fn get(&self, rows: usize, news: News) -> &str {
-        match news {
-            News::Perhaps => self.perhaps.get(rows),
-            News::None => self.none.get(rows),
-        }
-    }
-}
-
 static APPEND: LazyLock<ByRows> = LazyLock::new(|| {
     ByRows::new(|n| [EVENTS, &join("(?, ?, ?, ?, ?, ?, ?, ?)", ", ", n)].concat())
 });
 static APPEND_AND_MOVE: LazyLock<ByRows> =
     LazyLock::new(|| ByRows::new(|n| [APPEND.get(n), "; ", MOVE_HEAD].concat()));
-static COUNT_UP: LazyLock<ByNews> = LazyLock::new(|| {
-    ByNews::new(|n, news| {
+static COUNT_UP: LazyLock<ByRows> = LazyLock::new(|| {
+    ByRows::new(|n| {
         let rows = join("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", ", ", n);
-        let conflict = match news {
-            News::Perhaps => count_up!(),
-            News::None => count_up!(no news),
-        };
-        [BATCHES, &rows, conflict].concat()
+        [BATCHES, &rows, count_up!()].concat()
     })
 });
-static COUNT_UP_AND_JOIN: LazyLock<ByNews> = LazyLock::new(|| {
-    ByNews::new(|n, news| {
+static COUNT_UP_AND_JOIN: LazyLock<ByRows> = LazyLock::new(|| {
+    ByRows::new(|n| {
         let asked: Vec<String> = (0..n).map(|i| format!("({i}, ?, ?, ?)")).collect();
         [
-            COUNT_UP.get(n, news),
+            COUNT_UP.get(n),
             "; SELECT GROUP_CONCAT(count) FROM (WITH asked (n, day, service, step) AS (VALUES ",
             &asked.join(", "),
             ") SELECT count FROM asked CROSS JOIN batches
@@ -103,17 +81,29 @@ static COUNT_UP_AND_JOIN: LazyLock<ByNews> = LazyLock::new(|| {
         .concat()
     })
 });
-/// The two trips of a flush that is a transaction of its own. The first says how many heads it moved.
-static BEGIN_AND_APPEND: LazyLock<ByRows> = LazyLock::new(|| {
+/// A whole flush in one trip: so many events, and as many counters. Its numbered parameters are those of `bind_flush`.
+static FLUSH: LazyLock<ByRows> = LazyLock::new(|| {
     ByRows::new(|n| {
-        let append = APPEND_AND_MOVE.get(n);
-        ["BEGIN IMMEDIATE; ", append, "; SELECT CHANGES()"].concat()
-    })
-});
-static COUNT_AND_COMMIT: LazyLock<ByNews> = LazyLock::new(|| {
-    ByNews::new(|n, news| {
-        let counts = join(COUNT_OF, " || ',' || ", n);
-        [COUNT_UP.get(n, news), "; SELECT ", &counts, "; COMMIT"].concat()
+        let parameters = |at: usize| AT_ONCE + at + 1;
+        let events: Vec<String> = (0..n)
+            .map(|i| {
+                let [id, payload, hash] = [0, 1, 2].map(|column| parameters(3 * i + column));
+                format!("(?1, ?2 + {i} + 1, ?3, ?4, ?5, ?{id}, ?{payload}, ?{hash})")
+            })
+            .collect();
+        let tallies: Vec<String> = (0..n)
+            .map(|i| {
+                let [service, step, count, position, fresh, picture] =
+                    [0, 1, 2, 3, 4, 5].map(|column| parameters(3 * n + 6 * i + column));
+                format!("(?1, ?6, ?{service}, ?{step}, ?{count}, ?3, ?3, ?{position}, ?{fresh}, ?{picture})")
+            })
+            .collect();
+        let events = events.join(", ");
+        let tallies = tallies.join(", ");
+        let counted = count_up!(no news);
+        format!(
+            "BEGIN IMMEDIATE; {EVENTS}{events}; {MOVE_HEAD_ON}; {OR_FAIL}; {BATCHES}{tallies}{counted}; COMMIT"
+        )
     })
 });
 static FIND: LazyLock<ByRows> =
@@ -164,50 +154,38 @@ impl InTransaction {
     }
 }
 
-/// Two trips. A flush of more rows than a text has takes the long way, where trips hardly count.
+/// One trip, where the counters are known. A flush of more rows than a text has takes the long way, where trips hardly count.
 pub(super) async fn flush_at_once(
     workspace: &str,
     flush: &Flush<'_>,
     pool: &SqlitePool,
 ) -> sqlx::Result<Flushed> {
     let rows = flush.rows.len();
-    if rows > ROWS {
+    let Some(known) = flush.known.as_ref().filter(|_| rows > 0 && rows <= ROWS) else {
         return Ok(Flushed::HeadMoved);
-    }
+    };
     let mut transaction = InTransaction {
         connection: pool.acquire().await?,
         open: true,
     };
-    let text = BEGIN_AND_APPEND.get(rows);
-    let append = bind_append(sqlx::query(text), workspace, flush, flush.rows);
-    let appended = append.fetch_one(&mut *transaction.connection).await;
-    let refused = match appended.and_then(|row| row.try_get_unchecked::<i64, _>(0)) {
-        Ok(1) => None,
-        Ok(_) => Some(Ok(Flushed::HeadMoved)),
-        Err(error) => Some(match constraint(&error).as_deref() {
-            // Of the index over the ids.
-            Some("2067") => Ok(Flushed::Repeated),
-            // Of the primary key: somebody else's event stands there.
-            Some("1555") => Ok(Flushed::HeadMoved),
-            _ => Err(error),
-        }),
+    let query = bind_flush(sqlx::query(FLUSH.get(rows)), workspace, flush);
+    let Err(error) = query.execute(&mut *transaction.connection).await else {
+        transaction.open = false;
+        let counts = known.iter().zip(&flush.tallies);
+        return Ok(Flushed::Counts(
+            counts.map(|(count, tally)| count + tally.count).collect(),
+        ));
     };
-    if let Some(refused) = refused {
-        // Where BEGIN was what failed there is nothing to roll back, and the connection goes.
-        let rolled_back = transaction.roll_back().await;
-        return refused.and_then(|refused| rolled_back.map(|()| refused));
-    }
-    let text = COUNT_AND_COMMIT.get(flush.tallies.len(), flush.news);
-    let count = bind_counting(sqlx::query(text), workspace, &flush.tallies);
-    // All rows, not one: what follows the row is the COMMIT.
-    let counted = count.fetch_all(&mut *transaction.connection).await?;
-    transaction.open = false;
-    let mut counts = Vec::with_capacity(flush.tallies.len());
-    read_counts(
-        counted.first().ok_or(sqlx::Error::RowNotFound)?,
-        &mut counts,
-    )?;
-    Ok(Flushed::Counts(counts))
+    let refused = match constraint(&error).as_deref() {
+        // Of the index over the ids.
+        Some("2067") => Ok(Flushed::Repeated),
+        // Of the primary key: somebody else's event stands there. Or of the head, which stands somewhere else.
+        Some("1555" | "1299") => Ok(Flushed::HeadMoved),
+        _ => Err(error),
+    };
+    // Where BEGIN was what failed there is nothing to roll back, and the connection goes.
+    let rolled_back = transaction.roll_back().await;
+    refused.and_then(|refused| rolled_back.map(|()| refused))
 }
 
 fn constraint(error: &sqlx::Error) -> Option<String> {
@@ -226,7 +204,7 @@ pub(super) async fn flush(
             from,
             rows: run,
             tallies: Vec::new(),
-            news: flush.news,
+            known: None,
         };
         let query = sqlx::query(APPEND_AND_MOVE.get(run.len()));
         bind_append(query, workspace, &part, run)
@@ -237,7 +215,7 @@ pub(super) async fn flush(
     }
     let mut counts = Vec::with_capacity(flush.tallies.len());
     for run in runs(&flush.tallies) {
-        let query = sqlx::query(COUNT_UP_AND_JOIN.get(run.len(), flush.news));
+        let query = sqlx::query(COUNT_UP_AND_JOIN.get(run.len()));
         let query = bind_tallies(query, workspace, run);
         let query = run.iter().fold(query, bind_batch);
         let row = query.bind(workspace).fetch_one(&mut *tx).await?;
@@ -264,7 +242,7 @@ pub(super) async fn count_up(
     tx: &mut SqliteConnection,
 ) -> sqlx::Result<()> {
     for run in runs(tallies) {
-        let text = COUNT_UP.get(run.len(), News::Perhaps);
+        let text = COUNT_UP.get(run.len());
         let query = bind_tallies(sqlx::query(text), workspace, run);
         query.execute(&mut *tx).await?;
     }
@@ -284,6 +262,51 @@ pub(super) async fn reports_by_id(
         found.extend(rows.into_iter().map(Row::Sqlite));
     }
     Ok(found)
+}
+
+/// Each parameter has its number in `FLUSH`. There are as many counters as events: of fewer the last one stands there again,
+/// with nothing to add.
+fn bind_flush<'q>(
+    query: SqliteQuery<'q>,
+    workspace: &'q str,
+    flush: &'q Flush<'_>,
+) -> SqliteQuery<'q> {
+    let (from, rows) = (&flush.from, flush.rows);
+    let (Some(last), Some(tally)) = (rows.last(), flush.tallies.last()) else {
+        return query;
+    };
+    let query = query
+        .bind(workspace)
+        .bind(from.position)
+        .bind(last.at.0)
+        .bind(last.kind)
+        .bind(last.version)
+        .bind(tally.day.to_string())
+        .bind(last.position)
+        .bind(last.hash.as_slice())
+        .bind(from.hash.as_slice())
+        .bind(from.lifecycle_at);
+    let query = rows.iter().fold(query, |query, row| {
+        query
+            .bind(row.report_id)
+            .bind(row.payload)
+            .bind(row.hash.as_slice())
+    });
+    let nothing = Tally { count: 0, ..*tally };
+    let tallies = flush
+        .tallies
+        .iter()
+        .copied()
+        .chain(std::iter::repeat(nothing));
+    tallies.take(rows.len()).fold(query, |query, tally| {
+        query
+            .bind(tally.service.as_str())
+            .bind(tally.step.as_str())
+            .bind(tally.count)
+            .bind(tally.last_position)
+            .bind(tally.fresh)
+            .bind(tally.screenshot_ref.map(drift_schema::Digest::as_str))
+    })
 }
 
 fn bind_append<'q>(
@@ -334,17 +357,6 @@ fn bind_tallies<'q>(
             .bind(tally.last_position)
             .bind(tally.fresh)
             .bind(tally.screenshot_ref.map(drift_schema::Digest::as_str))
-    })
-}
-
-fn bind_counting<'q>(
-    query: SqliteQuery<'q>,
-    workspace: &'q str,
-    run: &'q [Tally<'_>],
-) -> SqliteQuery<'q> {
-    let query = bind_tallies(query, workspace, run);
-    run.iter().fold(query, |query, tally| {
-        bind_batch(query.bind(workspace), tally)
     })
 }
 
