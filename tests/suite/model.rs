@@ -147,8 +147,8 @@ impl Model {
     }
 }
 
-/// Lives one life, and answers the model of it.
-async fn live(store: &Store, steps: &[Step]) -> Result<Model, TestCaseError> {
+/// Lives one life, and answers the model of it. What comes with the second key goes through another process.
+async fn live(store: &Store, other: &Store, steps: &[Step]) -> Result<Model, TestCaseError> {
     let mut model = Model::default();
     let mut now = at("2026-03-28T22:00:00Z");
     let key_id = |n: &u8| format!("k{n}");
@@ -167,7 +167,7 @@ async fn live(store: &Store, steps: &[Step]) -> Result<Model, TestCaseError> {
                         incoming(&report, KEYS[*key])
                     })
                     .collect();
-                let stored = store
+                let stored = [store, other][*key]
                     .record_reports(&workspace(), &sent, now)
                     .await
                     .unwrap();
@@ -347,7 +347,9 @@ fn whatever_happens_the_tables_are_the_models_and_follow_from_the_log() {
         runtime.block_on(async {
             let site = Site::new(Engine::Sqlite).await;
             let store = store(&site).await;
-            let model = live(&store, &steps).await?;
+            let other = crate::in_process::store(&site).await;
+            let model = live(&store, &other, &steps).await?;
+            other.close().await;
             agree(&store, &model).await?;
             let mut db = Db::open(&site).await;
             db.must("DELETE FROM batches; DELETE FROM keys").await;

@@ -129,7 +129,7 @@ impl Store {
     }
 
     /// As long as no other process writes, the head is where our last flush left it. Then the guess saves asking, and
-    /// is checked as it is used: one trip to Postgres instead of four, two to SQLite instead of five.
+    /// is checked as it is used: one trip instead of four to Postgres, or five to SQLite.
     async fn record_at_known_head(
         &self,
         workspace: &Workspace,
