@@ -1,7 +1,8 @@
 //! Which kinds, versions, hosts and digests were reported of a drift, and how often. Counting this with every report
 //! would cost several times what the report itself costs; so it is counted afterwards, in great steps, by whoever comes
 //! first, up to a cursor in the log. What is erased from the log is taken out of here, so that the facts are always
-//! those of the payloads that are left.
+//! those of the payloads that are left. They stand there twice: by day, for the day when a day is forgotten, and of all days
+//! (under the empty one), for everybody who asks.
 
 use std::collections::BTreeMap;
 
@@ -36,13 +37,24 @@ const TAKE_CURSOR: &str = "UPDATE fact_cursors SET position = position WHERE wor
 const MOVE_CURSOR: &str =
     "UPDATE fact_cursors SET position = $3 WHERE workspace = $1 AND position = $2";
 const COUNT: &str = "
-    INSERT INTO facts (workspace, service, step, day, fact, value, count) VALUES ($1, $2, $3, $4, $5, $6, $7)
+    INSERT INTO facts (workspace, service, step, day, fact, value, count)
+    VALUES ($1, $2, $3, $4, $5, $6, $7), ($1, $2, $3, '', $5, $6, $7)
     ON CONFLICT (workspace, service, step, day, fact, value) DO UPDATE SET count = facts.count + excluded.count";
+const COUNTED: &str = "
+    SELECT count FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND day = $4 AND fact = $5 AND value = $6";
 const NONE_LEFT: &str = "
-    DELETE FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND day = $4 AND count <= 0";
+    DELETE FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND day IN ($4, '') AND fact = $5 AND value = $6 AND count <= 0";
 const COMMONEST: &str = "
-    SELECT value, CAST(SUM(count) AS BIGINT) AS total FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND fact = $4
-    GROUP BY value ORDER BY total DESC, value LIMIT $5";
+    SELECT value, count FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND day = '' AND fact = $4
+    ORDER BY count DESC, value LIMIT $5";
+/// What is taken from the facts of all days when those of some days go. From the empty day, which is before all others, nothing is.
+const TAKE_OLDER: &str = "
+    INSERT INTO facts (workspace, service, step, day, fact, value, count)
+    SELECT workspace, service, step, '', fact, value, -CAST(SUM(count) AS BIGINT) FROM facts
+    WHERE workspace = $1 AND day > '' AND day < $2 GROUP BY workspace, service, step, fact, value
+    ON CONFLICT (workspace, service, step, day, fact, value) DO UPDATE SET count = facts.count + excluded.count";
+const FORGET_OLDER: &str = "
+    DELETE FROM facts WHERE workspace = $1 AND ((day > '' AND day < $2) OR (day = '' AND count <= 0))";
 /// Reports of a step beyond what is counted. The name stands in the payload as it is; `_` in it stands for any letter here, so
 /// that a few too many may come.
 const NOT_COUNTED: &str = "
@@ -167,13 +179,19 @@ impl Store {
             let params = [workspace.as_str().into(), from.into(), (to - from).into()];
             let rows = session.rows(NEXT_EVENTS, params).await?;
             let mut changes = Changes::default();
+            let mut earliest = None;
             for row in &rows {
                 let row = StoredRow::read(row)?;
                 if let Some(Event::ReportReceived(report)) = row.decode()?.event {
-                    changes.add(row.at.day(), &report, 1);
+                    let day = row.at.day();
+                    changes.add(day, &report, 1);
+                    earliest = Some(earliest.map_or(day, |earliest: Day| earliest.min(day)));
                 }
             }
             session.change_facts(workspace, &changes).await?;
+            if let Some(earliest) = earliest {
+                session.counted_on(workspace, earliest).await?;
+            }
             session.commit().await?;
             counted += to - from;
         }
@@ -198,25 +216,44 @@ impl Session {
         changes: &Changes,
     ) -> Result<()> {
         for ((service, step, day, fact, value), by) in &changes.0 {
-            let params = [
-                workspace.as_str().into(),
-                service.as_str().into(),
-                step.as_str().into(),
-                day.to_string().into(),
-                (*fact).into(),
-                value.as_str().into(),
-                (*by).into(),
-            ];
-            self.run(COUNT, params).await?;
-            if *by < 0 {
-                let params = [
+            let key = || {
+                [
                     workspace.as_str().into(),
                     service.as_str().into(),
                     step.as_str().into(),
                     day.to_string().into(),
-                ];
-                self.run(NONE_LEFT, params).await?;
+                    (*fact).into(),
+                    value.as_str().into(),
+                ]
+            };
+            let mut by = *by;
+            if by < 0 {
+                // What went with its day was taken then.
+                let row = self.row(COUNTED, key()).await?;
+                by = by.max(-row.map(|row| row.get::<i64>(0)).transpose()?.unwrap_or(0));
             }
+            let [scope, service, step, day, fact, value] = key();
+            let params = [scope, service, step, day, fact, value, by.into()];
+            match by {
+                0 => continue,
+                _ => self.run(COUNT, params).await?,
+            };
+            if by < 0 {
+                self.run(NONE_LEFT, key()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the reports of those days said goes with their counters.
+    pub(super) async fn forget_older_facts(
+        &mut self,
+        workspace: &Workspace,
+        before: Day,
+    ) -> Result<()> {
+        for statement in [TAKE_OLDER, FORGET_OLDER] {
+            let params = [workspace.as_str().into(), before.to_string().into()];
+            self.run(statement, params).await?;
         }
         Ok(())
     }

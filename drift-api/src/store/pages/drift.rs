@@ -21,15 +21,13 @@ const MOST_VALUES: i64 = 1_000;
 const SHOWN_VALUES: usize = 8;
 
 const DAYS: &str = "
-    SELECT day, count, fresh, first_seen, last_seen, screenshot_ref FROM batches
+    SELECT day, count, fresh, first_seen, last_seen FROM batches
     WHERE workspace = $1 AND service = $2 AND step = $3 ORDER BY day DESC LIMIT 366";
-const NUMBERS: &str = "
-    SELECT CAST(COALESCE(SUM(count), 0) AS BIGINT), CAST(COALESCE(SUM(CASE WHEN fresh THEN count ELSE 0 END), 0) AS BIGINT),
-        MIN(first_seen), MAX(last_seen), COUNT(*)
-    FROM batches WHERE workspace = $1 AND service = $2 AND step = $3";
+const DAYS_IN_ALL: &str =
+    "SELECT COUNT(*) FROM batches WHERE workspace = $1 AND service = $2 AND step = $3";
 const FACTS: &str = "
-    SELECT fact, value, CAST(SUM(count) AS BIGINT) AS total FROM facts WHERE workspace = $1 AND service = $2 AND step = $3
-    GROUP BY fact, value ORDER BY total DESC, value LIMIT $4";
+    SELECT fact, value, count FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND day = ''
+    ORDER BY count DESC, value LIMIT $4";
 const FACTS_UP_TO: &str = "SELECT position FROM fact_cursors WHERE workspace = $1";
 const MOMENTS: &str = "
     SELECT position, recorded_at, kind, version, report_id, payload, payload_hash, hash FROM events
@@ -95,20 +93,12 @@ impl Store {
                 step.as_str().into(),
             ]
         };
-        let mut seen = session.common_facts(workspace, service, &step).await?;
-        let mut days_in_all = 0;
-        if let Some(row) = session.row(NUMBERS, params()).await? {
-            seen.reports = row.get(0)?;
-            seen.fresh = row.get(1)?;
-            seen.first = row.get::<Option<i64>>(2)?.map(Micros);
-            seen.last = row.get::<Option<i64>>(3)?.map(Micros);
-            days_in_all = row.get(4)?;
-        }
+        let facts = session.common_facts(workspace, service, &step).await?;
+        let seen = session.totals(workspace, service, &step).await?.with(facts);
+        let row = session.row(DAYS_IN_ALL, params()).await?;
+        let days_in_all = row.map(|row| row.get(0)).transpose()?.unwrap_or(0);
         let mut days = Vec::new();
         for row in session.rows(DAYS, params()).await? {
-            if seen.screenshot_ref.is_none() && row.get::<Option<String>>(5)?.is_some() {
-                seen.screenshot_ref = Some(row.word(5)?);
-            }
             days.push(DayOfDrift {
                 day: row.word(0)?,
                 reports: row.get(1)?,
