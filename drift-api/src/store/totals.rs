@@ -16,6 +16,8 @@ const STEP: i64 = 5_000;
 const OPEN_DAYS: i64 = 2;
 
 const WORKSPACES: &str = "SELECT workspace FROM event_heads";
+const FACTS_UP_TO: &str = "
+    SELECT recorded_at FROM events WHERE workspace = $1 AND position = (SELECT position FROM fact_cursors WHERE workspace = $1)";
 const CLOSED: &str = "SELECT day FROM batch_total_cursors WHERE workspace = $1";
 const CLOSE_UP_TO: &str = "
     INSERT INTO batch_total_cursors (workspace, day) VALUES ($1, $2) ON CONFLICT (workspace) DO UPDATE SET day = excluded.day";
@@ -28,10 +30,11 @@ const ADD_DAYS: &str = "
     WHERE workspace = $1 AND day >= $2 AND day < $3 GROUP BY workspace, service, step
     ON CONFLICT (workspace, service, step) DO UPDATE SET
         count = batch_totals.count + excluded.count, picture = COALESCE(excluded.picture, batch_totals.picture)";
+/// SQLite would read all batches in the order of their steps, were the days not bounded on both sides.
 const TAKE_DAYS: &str = "
     INSERT INTO batch_totals (workspace, service, step, count, picture)
     SELECT workspace, service, step, -CAST(SUM(count) AS BIGINT), CAST(NULL AS TEXT) FROM batches
-    WHERE workspace = $1 AND day < $2 GROUP BY workspace, service, step
+    WHERE workspace = $1 AND day >= '' AND day < $2 GROUP BY workspace, service, step
     ON CONFLICT (workspace, service, step) DO UPDATE SET
         count = batch_totals.count + excluded.count,
         picture = CASE WHEN batch_totals.picture < $2 THEN NULL ELSE batch_totals.picture END";
@@ -84,10 +87,19 @@ impl Totals {
 impl Store {
     /// Closes the days that are over, of about so many batches of every workspace. Whether all are closed now.
     pub async fn close_days(&self, most: i64, now: Micros) -> Result<bool> {
-        let open_from = now.minus_seconds((OPEN_DAYS - 1) * 86_400).day();
         let mut all = true;
         for row in self.db.rows(WORKSPACES, []).await? {
             let workspace: Workspace = row.word(0)?;
+            // Facts that were counted later would empty the totals.
+            let row = self
+                .db
+                .row(FACTS_UP_TO, [row.get::<String>(0)?.into()])
+                .await?;
+            let Some(counted_up_to) = row.map(|row| row.get(0)).transpose()?.map(Micros) else {
+                continue;
+            };
+            let over = now.minus_seconds((OPEN_DAYS - 1) * 86_400);
+            let open_from = over.min(counted_up_to).day();
             let mut closed = 0;
             while self.is_one_open(&workspace, open_from).await? {
                 if closed >= most {
