@@ -19,8 +19,6 @@ use crate::lifecycle::drift::newer;
 const STEP: i64 = 1_000;
 /// So many are counted while somebody waits for the numbers; more have to wait for the next round.
 const FEW: i64 = 5_000;
-/// Of a fact, the commonest values.
-const MOST_VALUES: i64 = 20;
 /// Versions that are compared to find the newest.
 const MOST_VERSIONS: i64 = 1_000;
 
@@ -44,9 +42,15 @@ const COUNTED: &str = "
     SELECT count FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND day = $4 AND fact = $5 AND value = $6";
 const NONE_LEFT: &str = "
     DELETE FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND day IN ($4, '') AND fact = $5 AND value = $6 AND count <= 0";
+/// Of every fact the commonest values, in one trip.
 const COMMONEST: &str = "
-    SELECT value, count FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND day = '' AND fact = $4
-    ORDER BY count DESC, value LIMIT $5";
+    SELECT fact, value, count FROM (
+        SELECT fact, value, count, ROW_NUMBER() OVER (PARTITION BY fact ORDER BY count DESC, value) AS place
+        FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND day = '') AS counted
+    WHERE place <= $4 ORDER BY fact, place";
+const VERSIONS: &str = "
+    SELECT value FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND day = '' AND fact = 'version'
+    ORDER BY count DESC LIMIT $4";
 /// What is taken from the facts of all days when those of some days go. From the empty day, which is before all others, nothing is.
 const TAKE_OLDER: &str = "
     INSERT INTO facts (workspace, service, step, day, fact, value, count)
@@ -258,27 +262,36 @@ impl Session {
         Ok(())
     }
 
+    /// Of each fact the commonest values, so many at most.
     pub(super) async fn facts(
         &mut self,
         workspace: &Workspace,
         service: &Service,
         step: &Step,
+        most: i64,
     ) -> Result<Seen> {
-        Ok(Seen {
-            kinds: self
-                .values(workspace, service, step, KIND, MOST_VALUES)
-                .await?,
-            versions: self
-                .values(workspace, service, step, VERSION, MOST_VALUES)
-                .await?,
-            hosts: self
-                .values(workspace, service, step, HOST, MOST_VALUES)
-                .await?,
-            digests: self
-                .values(workspace, service, step, DIGEST, MOST_VALUES)
-                .await?,
-            ..Seen::default()
-        })
+        let params = [
+            workspace.as_str().into(),
+            service.as_str().into(),
+            step.as_str().into(),
+            most.into(),
+        ];
+        let mut seen = Seen::default();
+        for row in self.rows(COMMONEST, params).await? {
+            let fact: String = row.get(0)?;
+            let values = match fact.as_str() {
+                KIND => &mut seen.kinds,
+                VERSION => &mut seen.versions,
+                HOST => &mut seen.hosts,
+                DIGEST => &mut seen.digests,
+                _ => continue,
+            };
+            values.push(Counted {
+                value: row.get(1)?,
+                count: row.get(2)?,
+            });
+        }
+        Ok(seen)
     }
 
     pub(super) async fn newest_counted(
@@ -287,37 +300,17 @@ impl Session {
         service: &Service,
         step: &Step,
     ) -> Result<Option<ScraperVersion>> {
-        let versions = self
-            .values(workspace, service, step, VERSION, MOST_VERSIONS)
-            .await?;
-        let versions = versions.iter();
-        Ok(versions
-            .filter_map(|counted| ScraperVersion::parse(&counted.value).ok())
-            .reduce(newer))
-    }
-
-    async fn values(
-        &mut self,
-        workspace: &Workspace,
-        service: &Service,
-        step: &Step,
-        fact: &'static str,
-        most: i64,
-    ) -> Result<Vec<Counted>> {
         let params = [
             workspace.as_str().into(),
             service.as_str().into(),
             step.as_str().into(),
-            fact.into(),
-            most.into(),
+            MOST_VERSIONS.into(),
         ];
-        let rows = self.rows(COMMONEST, params).await?;
-        let counted = rows.iter().map(|row| {
-            Ok(Counted {
-                value: row.get(0)?,
-                count: row.get(1)?,
-            })
-        });
-        counted.collect()
+        let mut newest = None;
+        for row in self.rows(VERSIONS, params).await? {
+            let version = ScraperVersion::parse(&row.get::<String>(0)?).ok();
+            newest = newest.into_iter().chain(version).reduce(newer);
+        }
+        Ok(newest)
     }
 }

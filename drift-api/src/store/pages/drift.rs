@@ -2,7 +2,7 @@
 
 use drift_schema::answer::DecidedByPeople;
 use drift_schema::answer::LoggedEvent;
-use drift_schema::run::{Counted, Seen};
+use drift_schema::run::Seen;
 use drift_schema::{Day, Micros, Service, Step, StepHash, Workspace};
 
 use crate::lifecycle::{Drift, ServiceState};
@@ -15,19 +15,14 @@ use crate::store::{Result, Store};
 const COUNTED_AT_ONCE: i64 = 200;
 /// Of everything that happened to a drift, the latest so many.
 const MOST_MOMENTS: usize = 60;
-/// Values of all facts together, the commonest first.
-const MOST_VALUES: i64 = 1_000;
-/// Of one fact.
-const SHOWN_VALUES: usize = 8;
+/// Of one fact, the commonest.
+const SHOWN_VALUES: i64 = 8;
 
 const DAYS: &str = "
     SELECT day, count, fresh, first_seen, last_seen FROM batches
     WHERE workspace = $1 AND service = $2 AND step = $3 ORDER BY day DESC LIMIT 366";
 const DAYS_IN_ALL: &str =
     "SELECT COUNT(*) FROM batches WHERE workspace = $1 AND service = $2 AND step = $3";
-const FACTS: &str = "
-    SELECT fact, value, count FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND day = ''
-    ORDER BY count DESC, value LIMIT $4";
 const FACTS_UP_TO: &str = "SELECT position FROM fact_cursors WHERE workspace = $1";
 const MOMENTS: &str = "
     SELECT position, recorded_at, kind, version, report_id, payload, payload_hash, hash FROM events
@@ -93,7 +88,9 @@ impl Store {
                 step.as_str().into(),
             ]
         };
-        let facts = session.common_facts(workspace, service, &step).await?;
+        let facts = session
+            .facts(workspace, service, &step, SHOWN_VALUES)
+            .await?;
         let seen = session.totals(workspace, service, &step).await?.with(facts);
         let row = session.row(DAYS_IN_ALL, params()).await?;
         let days_in_all = row.map(|row| row.get(0)).transpose()?.unwrap_or(0);
@@ -132,39 +129,6 @@ impl Store {
 }
 
 impl Session {
-    /// The facts of a drift in one walk.
-    async fn common_facts(
-        &mut self,
-        workspace: &Workspace,
-        service: &Service,
-        step: &Step,
-    ) -> Result<Seen> {
-        let params = [
-            workspace.as_str().into(),
-            service.as_str().into(),
-            step.as_str().into(),
-            MOST_VALUES.into(),
-        ];
-        let mut seen = Seen::default();
-        for row in self.rows(FACTS, params).await? {
-            let fact: String = row.get(0)?;
-            let values = match fact.as_str() {
-                "kind" => &mut seen.kinds,
-                "version" => &mut seen.versions,
-                "host" => &mut seen.hosts,
-                "digest" => &mut seen.digests,
-                _ => continue,
-            };
-            if values.len() < SHOWN_VALUES {
-                values.push(Counted {
-                    value: row.get(1)?,
-                    count: row.get(2)?,
-                });
-            }
-        }
-        Ok(seen)
-    }
-
     async fn events_at(
         &mut self,
         workspace: &Workspace,

@@ -15,6 +15,8 @@ use crate::store::{Result, Store};
 
 /// The most drifts that one answer names; the rest shows once these are handled.
 const MOST: i64 = 10_000;
+/// Of what was reported of a drift, the commonest values.
+const MOST_VALUES: i64 = 20;
 
 const FRESH: &str = "
     SELECT service, step, CAST(SUM(count) AS BIGINT) FROM batches WHERE workspace = $1 AND fresh
@@ -188,7 +190,7 @@ impl Session {
         service: &Service,
         step: &Step,
     ) -> Result<Seen> {
-        let facts = self.facts(workspace, service, step).await?;
+        let facts = self.facts(workspace, service, step, MOST_VALUES).await?;
         let totals = self.totals(workspace, service, step).await?;
         Ok(totals.with(facts))
     }
