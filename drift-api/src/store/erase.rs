@@ -83,7 +83,7 @@ const NEWEST_TOO_MANY: &str = "
     SELECT position FROM events WHERE workspace = $1 AND kind = 'report-received' AND payload IS NOT NULL
     ORDER BY position DESC LIMIT 1 OFFSET $2";
 const BATCH: &str = "
-    SELECT count, first_seen, last_seen, last_position, fresh FROM batches WHERE workspace = $1 AND day = $2 AND service = $3 AND step = $4";
+    SELECT count, first_seen, last_seen, last_position, fresh, screenshot_ref FROM batches WHERE workspace = $1 AND day = $2 AND service = $3 AND step = $4";
 /// The newest day that is one too many: the oldest that stays is the one after it.
 const NEWEST_DAY_TOO_MANY: &str =
     "SELECT day FROM batches WHERE workspace = $1 ORDER BY day DESC LIMIT 1 OFFSET $2";
@@ -214,10 +214,6 @@ impl Store {
             let touched: BTreeSet<BatchKey> = page.iter().map(Doomed::batch).collect();
             for batch in &touched {
                 residue.extend(session.residue(workspace, batch).await?);
-                let BatchKey { day, service, step } = batch;
-                session
-                    .take_picture_from_totals(workspace, service, step, *day)
-                    .await?;
             }
         }
         if reports + batches > 0 {
@@ -312,6 +308,7 @@ impl Store {
 }
 
 impl Session {
+    /// What is left of a batch. Its picture is not.
     async fn residue(
         &mut self,
         workspace: &Workspace,
@@ -328,6 +325,10 @@ impl Session {
         let Some(row) = self.row(BATCH, params).await? else {
             return Ok(None);
         };
+        if row.get::<Option<String>>(5)?.is_some() {
+            self.take_picture_from_totals(workspace, service, step, *day)
+                .await?;
+        }
         Ok(Some(Residue {
             service: service.clone(),
             step: step.clone(),

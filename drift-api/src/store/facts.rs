@@ -4,7 +4,7 @@
 //! those of the payloads that are left. They stand there twice: by day, for the day when a day is forgotten, and of all days
 //! (under the empty one), for everybody who asks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use drift_schema::event::ReportReceived;
 use drift_schema::run::{Counted, Seen};
@@ -41,7 +41,7 @@ const COUNT: &str = "
 const COUNTED: &str = "
     SELECT count FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND day = $4 AND fact = $5 AND value = $6";
 const NONE_LEFT: &str = "
-    DELETE FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND day IN ($4, '') AND fact = $5 AND value = $6 AND count <= 0";
+    DELETE FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND day IN ($4, '') AND count <= 0";
 /// Of every fact the commonest values, in one trip.
 const COMMONEST: &str = "
     SELECT fact, value, count FROM (
@@ -89,6 +89,10 @@ impl Changes {
             );
             *self.0.entry(key).or_default() += by;
         }
+    }
+
+    fn earliest(&self) -> Option<Day> {
+        self.0.keys().map(|(_, _, day, _, _)| *day).min()
     }
 }
 
@@ -183,17 +187,14 @@ impl Store {
             let params = [workspace.as_str().into(), from.into(), (to - from).into()];
             let rows = session.rows(NEXT_EVENTS, params).await?;
             let mut changes = Changes::default();
-            let mut earliest = None;
             for row in &rows {
                 let row = StoredRow::read(row)?;
                 if let Some(Event::ReportReceived(report)) = row.decode()?.event {
-                    let day = row.at.day();
-                    changes.add(day, &report, 1);
-                    earliest = Some(earliest.map_or(day, |earliest: Day| earliest.min(day)));
+                    changes.add(row.at.day(), &report, 1);
                 }
             }
             session.change_facts(workspace, &changes).await?;
-            if let Some(earliest) = earliest {
+            if let Some(earliest) = changes.earliest() {
                 session.counted_on(workspace, earliest).await?;
             }
             session.commit().await?;
@@ -219,6 +220,7 @@ impl Session {
         workspace: &Workspace,
         changes: &Changes,
     ) -> Result<()> {
+        let mut taken = BTreeSet::new();
         for ((service, step, day, fact, value), by) in &changes.0 {
             let key = || {
                 [
@@ -235,16 +237,22 @@ impl Session {
                 // What went with its day was taken then.
                 let row = self.row(COUNTED, key()).await?;
                 by = by.max(-row.map(|row| row.get::<i64>(0)).transpose()?.unwrap_or(0));
+                taken.insert((service, step, day));
             }
-            let [scope, service, step, day, fact, value] = key();
-            let params = [scope, service, step, day, fact, value, by.into()];
-            match by {
-                0 => continue,
-                _ => self.run(COUNT, params).await?,
-            };
-            if by < 0 {
-                self.run(NONE_LEFT, key()).await?;
+            if by != 0 {
+                let [scope, service, step, day, fact, value] = key();
+                let params = [scope, service, step, day, fact, value, by.into()];
+                self.run(COUNT, params).await?;
             }
+        }
+        for (service, step, day) in taken {
+            let params = [
+                workspace.as_str().into(),
+                service.as_str().into(),
+                step.as_str().into(),
+                day.to_string().into(),
+            ];
+            self.run(NONE_LEFT, params).await?;
         }
         Ok(())
     }
