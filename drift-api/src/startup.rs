@@ -38,6 +38,7 @@ use crate::telemetry::{Telemetry, causes, request};
 
 const FACTS_EVERY: Duration = Duration::from_secs(30);
 const FACTS_AT_ONCE: i64 = 20_000;
+const BATCHES_AT_ONCE: i64 = 20_000;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A server that listens already.
@@ -291,7 +292,7 @@ async fn count_facts_now_and_then(store: Store, stop: CancellationToken) {
             () = tokio::time::sleep(wait) => {}
         }
         let begun = tokio::time::Instant::now();
-        wait = match store.count_all_facts(FACTS_AT_ONCE).await {
+        wait = match count(&store).await {
             Ok(true) => FACTS_EVERY,
             Ok(false) => FACTS_EVERY.min(begun.elapsed() * 4),
             Err(error) => {
@@ -300,6 +301,13 @@ async fn count_facts_now_and_then(store: Store, stop: CancellationToken) {
             }
         };
     }
+}
+
+/// Whether there is nothing left to count.
+async fn count(store: &Store) -> Result<bool, StoreError> {
+    let all_facts = store.count_all_facts(FACTS_AT_ONCE).await?;
+    let all_days = store.close_days(BATCHES_AT_ONCE, Micros::now()).await?;
+    Ok(all_facts && all_days)
 }
 
 /// Applies the retention a while after the start and then daily. Several processes may do so at once: what one has

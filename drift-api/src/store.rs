@@ -24,6 +24,7 @@ mod session;
 mod shadows;
 mod standing;
 mod tally;
+mod totals;
 mod transfer;
 mod triage;
 mod verify;

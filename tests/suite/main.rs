@@ -37,6 +37,7 @@ mod statements;
 mod tables;
 mod telemetry;
 mod throwaway_postgres;
+mod totals;
 mod tracker;
 mod transfer;
 mod triage;

@@ -104,6 +104,21 @@ on_both! {
         }
     }
 
+    async fn facts_of_an_older_version_are_added_up(engine: Engine) {
+        let site = Site::new(engine).await;
+        migrate_up_to(&site, engine, 4).await;
+        let mut db = Db::open(&site).await;
+        db.must("INSERT INTO facts (workspace, service, step, day, fact, value, count) VALUES
+            ('default', 'openai', 'login', '2026-03-28', 'version', '1.4.2', 3), ('default', 'openai', 'login', '2026-03-29', 'version', '1.4.2', 4),
+            ('default', 'openai', 'login', '2026-03-29', 'version', '1.4.3', 5), ('default', 'openai', 'otp', '2026-03-29', 'version', '1.4.2', 6),
+            ('other', 'openai', 'login', '2026-03-29', 'version', '1.4.2', 7)").await;
+        site.ok(&["migrate"]).await;
+        let of_all = db.texts("SELECT workspace || ' ' || step || ' ' || value || ' ' || CAST(count AS TEXT) FROM facts WHERE day = '' ORDER BY 1").await;
+        assert_eq!(of_all, ["default login 1.4.2 7", "default login 1.4.3 5", "default otp 1.4.2 6", "other login 1.4.2 7"]);
+        assert_eq!(db.number("SELECT COUNT(*) FROM facts").await, 9);
+        db.close().await;
+    }
+
     async fn an_export_of_the_first_version_can_be_imported(engine: Engine) {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("suite/migrations/0001.ndjson");
         let site = Site::new(engine).await;

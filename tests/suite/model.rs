@@ -13,6 +13,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use serde_json::json;
 
 use crate::in_process::{DAY, SECOND, at, incoming, numbered, store, workspace};
+use crate::totals::what_does_not_add_up;
 
 const SERVICES: [&str; 3] = ["openai", "stripe", "x"];
 const STEPS: [&str; 2] = ["login", "signup-form"];
@@ -42,6 +43,9 @@ enum Step {
     RotateKey(u8, u8),
     /// Hours; negative when somebody sets the clock back.
     Wait(i64),
+    /// What the server does in the background.
+    CountFacts,
+    CloseDays,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -64,6 +68,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         8 => (vec(report, 1..12), 0..KEYS.len()).prop_map(|(reports, key)| Step::Report(reports, key)),
         3 => (-30..60_i64).prop_map(Step::Wait),
+        2 => Just(Step::CountFacts),
+        3 => Just(Step::CloseDays),
         1 => (0..KEYS.len()).prop_map(Step::EraseKey),
         1 => (0..SERVICES.len()).prop_map(Step::EraseService),
         1 => (0..72_i64).prop_map(Step::EraseAge),
@@ -157,6 +163,8 @@ async fn live(store: &Store, other: &Store, steps: &[Step]) -> Result<Model, Tes
         now = Micros(now.0 + SECOND);
         match step {
             Step::Wait(hours) => now = Micros(now.0 + hours * 3_600 * SECOND),
+            Step::CountFacts => assert!(store.count_all_facts(10_000).await.unwrap()),
+            Step::CloseDays => assert!(store.close_days(10_000, now).await.unwrap()),
             Step::Report(reports, key) => {
                 let sent: Vec<_> = reports
                     .iter()
@@ -164,6 +172,9 @@ async fn live(store: &Store, other: &Store, steps: &[Step]) -> Result<Model, Tes
                         let mut report =
                             numbered(*id, SERVICES[content.service], STEPS[content.step]);
                         report["scraper_version"] = json!(format!("1.0.{}", content.version));
+                        if id % 3 == 0 {
+                            report["screenshot_ref"] = json!(format!("{id:064x}"));
+                        }
                         incoming(&report, KEYS[*key])
                     })
                     .collect();
@@ -352,6 +363,10 @@ fn whatever_happens_the_tables_are_the_models_and_follow_from_the_log() {
             other.close().await;
             agree(&store, &model).await?;
             let mut db = Db::open(&site).await;
+            prop_assert_eq!(
+                what_does_not_add_up(&store, &mut db).await,
+                Vec::<String>::new()
+            );
             db.must("DELETE FROM batches; DELETE FROM keys").await;
             db.close().await;
             store.rebuild(Micros::now()).await.unwrap();

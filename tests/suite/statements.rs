@@ -7,10 +7,18 @@ use harness::server::Site;
 use harness::{Db, Engine, on_both};
 
 /// Tables that grow with use.
-const LARGE: [&str; 6] = ["events", "batches", "drifts", "runs", "facts", "artifacts"];
+const LARGE: [&str; 7] = [
+    "events",
+    "batches",
+    "batch_totals",
+    "drifts",
+    "runs",
+    "facts",
+    "artifacts",
+];
 
 /// Statements that may read a large table from end to end, and why.
-const MAY_SCAN: [(&str, &str); 6] = [
+const MAY_SCAN: [(&str, &str); 8] = [
     (
         "erase::NEWEST_DAY_TOO_MANY",
         "once a day, and it has to count",
@@ -24,6 +32,14 @@ const MAY_SCAN: [(&str, &str); 6] = [
     (
         "standing::CONFIRMED",
         "drifts with an issue are few, and it is asked only after one of them changed",
+    ),
+    (
+        "totals::NONE_LEFT",
+        "once a day, and there is one for each drift",
+    ),
+    (
+        "totals::FORGET",
+        "after a rebuild or a clock that was wrong, and there is one for each drift",
     ),
     ("transfer::ANY_EVENT", "stops at the first"),
 ];

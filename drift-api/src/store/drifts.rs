@@ -6,7 +6,8 @@ use drift_schema::answer::{
 };
 use drift_schema::{Micros, Service, Step, StepHash, Workspace};
 
-use super::session::{Row, Session};
+use super::session::Session;
+use super::totals::Totals;
 use super::{Result, Store};
 use crate::lifecycle::Drift;
 
@@ -46,9 +47,6 @@ const STEPS_OF: &str = "
 const STEPS_AT_ONCE: i64 = 500;
 const LOOKED_AT: &str = "
     SELECT service, step FROM drifts WHERE workspace = $1 AND (service, step) > ($2, $3) ORDER BY service, step LIMIT $4";
-const NUMBERS: &str = "
-    SELECT CAST(COALESCE(SUM(count), 0) AS BIGINT), MIN(first_seen), MAX(last_seen), CAST(COALESCE(SUM(CASE WHEN fresh THEN count ELSE 0 END), 0) AS BIGINT)
-    FROM batches WHERE workspace = $1 AND service = $2 AND step = $3";
 const DAYS: &str = "
     SELECT day, count, fresh FROM batches WHERE workspace = $1 AND service = $2 AND step = $3 ORDER BY day DESC LIMIT 366";
 
@@ -235,26 +233,11 @@ impl Session {
         drift: &Drift,
         now: Micros,
     ) -> Result<Answer> {
-        let numbers = self.numbers(workspace, &service, &step).await?;
+        let totals = self.totals(workspace, &service, &step).await?;
         let decided = self
             .decided_by_people(workspace, &service, &step, drift, now)
             .await?;
-        answer(service, step, drift, &numbers, decided)
-    }
-
-    async fn numbers(
-        &mut self,
-        workspace: &Workspace,
-        service: &Service,
-        step: &Step,
-    ) -> Result<Row> {
-        let params = [
-            workspace.as_str().into(),
-            service.as_str().into(),
-            step.as_str().into(),
-        ];
-        let row = self.row(NUMBERS, params).await?;
-        Ok(row.ok_or(sqlx::Error::RowNotFound)?)
+        Ok(answer(service, step, drift, &totals, decided))
     }
 }
 
@@ -262,21 +245,21 @@ fn answer(
     service: Service,
     step: Step,
     drift: &Drift,
-    numbers: &Row,
+    totals: &Totals,
     decided: Option<DecidedByPeople>,
-) -> Result<Answer> {
-    Ok(Answer {
+) -> Answer {
+    Answer {
         step_hash: step.hash(),
         service,
         step,
         stage: drift.stage.as_str().to_owned(),
-        reports: numbers.get(0)?,
-        first_seen: numbers.get::<Option<i64>>(1)?.map(Micros),
-        last_seen: numbers.get::<Option<i64>>(2)?.map(Micros),
-        fresh: numbers.get(3)?,
+        reports: totals.reports,
+        first_seen: totals.first,
+        last_seen: totals.last,
+        fresh: totals.fresh,
         verdict: drift.judged.as_ref().map(|judged| judged.verdict),
         judged_at: drift.judged.as_ref().map(|judged| judged.at),
         known_issue: drift.known_issue(),
         decided,
-    })
+    }
 }

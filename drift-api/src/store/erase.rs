@@ -83,14 +83,12 @@ const NEWEST_TOO_MANY: &str = "
     SELECT position FROM events WHERE workspace = $1 AND kind = 'report-received' AND payload IS NOT NULL
     ORDER BY position DESC LIMIT 1 OFFSET $2";
 const BATCH: &str = "
-    SELECT count, first_seen, last_seen, last_position, fresh FROM batches WHERE workspace = $1 AND day = $2 AND service = $3 AND step = $4";
+    SELECT count, first_seen, last_seen, last_position, fresh, screenshot_ref FROM batches WHERE workspace = $1 AND day = $2 AND service = $3 AND step = $4";
 /// The newest day that is one too many: the oldest that stays is the one after it.
 const NEWEST_DAY_TOO_MANY: &str =
     "SELECT day FROM batches WHERE workspace = $1 ORDER BY day DESC LIMIT 1 OFFSET $2";
 const BATCHES_OF_SERVICE: &str =
     "SELECT COUNT(*) FROM batches WHERE workspace = $1 AND service = $2";
-/// What those days' reports said goes with their counters.
-const OLDER_FACTS: &str = "DELETE FROM facts WHERE workspace = $1 AND day < $2";
 const OLDER_BATCHES: &str = "SELECT COUNT(*) FROM batches WHERE workspace = $1 AND day < $2";
 
 impl Store {
@@ -185,16 +183,23 @@ impl Store {
         let (mut reports, mut batches) = (0, 0);
         let counted = session.lock_facts(workspace).await?;
         let mut facts = Changes::default();
+        let mut not_counted = None;
         for one in page {
             let hash = drift_schema::chain::payload_hash(&one.payload);
             let params = [workspace.as_str().into(), one.position.into(), hash.into()];
             let erased = session.run(ERASE, params).await?;
             if erased > 0 && one.position <= counted {
                 facts.add(one.day, &one.report, -1);
+            } else if erased > 0 {
+                not_counted = Some(not_counted.map_or(one.day, |day: Day| day.min(one.day)));
             }
             reports += erased;
         }
         session.change_facts(workspace, &facts).await?;
+        if let Some(earliest) = not_counted {
+            // Nobody will come across it any more.
+            session.counted_on(workspace, earliest).await?;
+        }
         let mut residue = Vec::new();
         if let Erasure::Service { service } = what {
             let params = [workspace.as_str().into(), service.as_str().into()];
@@ -204,6 +209,7 @@ impl Store {
                 .transpose()?
                 .unwrap_or(0)
                 .unsigned_abs();
+            session.take_service_from_totals(workspace, service).await?;
         } else {
             let touched: BTreeSet<BatchKey> = page.iter().map(Doomed::batch).collect();
             for batch in &touched {
@@ -290,16 +296,11 @@ impl Store {
             .await?;
         let batches: i64 = row.map(|row| row.get(0)).transpose()?.unwrap_or(0);
         if batches > 0 {
-            session
-                .append(
-                    workspace,
-                    &mut head,
-                    Event::BatchesExpired(BatchesExpired { before }),
-                    now,
-                )
-                .await?;
-            let params = [workspace.as_str().into(), before.to_string().into()];
-            session.run(OLDER_FACTS, params).await?;
+            session.lock_facts(workspace).await?;
+            session.take_days_from_totals(workspace, before).await?;
+            let expired = Event::BatchesExpired(BatchesExpired { before });
+            session.append(workspace, &mut head, expired, now).await?;
+            session.forget_older_facts(workspace, before).await?;
         }
         session.commit().await?;
         Ok(batches.unsigned_abs())
@@ -307,6 +308,7 @@ impl Store {
 }
 
 impl Session {
+    /// What is left of a batch. Its picture is not.
     async fn residue(
         &mut self,
         workspace: &Workspace,
@@ -323,6 +325,10 @@ impl Session {
         let Some(row) = self.row(BATCH, params).await? else {
             return Ok(None);
         };
+        if row.get::<Option<String>>(5)?.is_some() {
+            self.take_picture_from_totals(workspace, service, step, *day)
+                .await?;
+        }
         Ok(Some(Residue {
             service: service.clone(),
             step: step.clone(),

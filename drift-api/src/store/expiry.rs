@@ -137,7 +137,7 @@ impl Session {
             with_an_issue.push((row.word(0)?, row.word(1)?));
         }
         for (service, step) in &with_an_issue {
-            needed.extend(self.picture(workspace, service, step).await?);
+            needed.extend(self.totals(workspace, service, step).await?.picture);
         }
         for row in self
             .rows(FRESH_PICTURES, [workspace.as_str().into()])

@@ -1,9 +1,10 @@
 //! Which kinds, versions, hosts and digests were reported of a drift, and how often. Counting this with every report
 //! would cost several times what the report itself costs; so it is counted afterwards, in great steps, by whoever comes
 //! first, up to a cursor in the log. What is erased from the log is taken out of here, so that the facts are always
-//! those of the payloads that are left.
+//! those of the payloads that are left. They stand there twice: by day, for the day when a day is forgotten, and of all days
+//! (under the empty one), for everybody who asks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use drift_schema::event::ReportReceived;
 use drift_schema::run::{Counted, Seen};
@@ -18,8 +19,6 @@ use crate::lifecycle::drift::newer;
 const STEP: i64 = 1_000;
 /// So many are counted while somebody waits for the numbers; more have to wait for the next round.
 const FEW: i64 = 5_000;
-/// Of a fact, the commonest values.
-const MOST_VALUES: i64 = 20;
 /// Versions that are compared to find the newest.
 const MOST_VERSIONS: i64 = 1_000;
 
@@ -36,13 +35,30 @@ const TAKE_CURSOR: &str = "UPDATE fact_cursors SET position = position WHERE wor
 const MOVE_CURSOR: &str =
     "UPDATE fact_cursors SET position = $3 WHERE workspace = $1 AND position = $2";
 const COUNT: &str = "
-    INSERT INTO facts (workspace, service, step, day, fact, value, count) VALUES ($1, $2, $3, $4, $5, $6, $7)
+    INSERT INTO facts (workspace, service, step, day, fact, value, count)
+    VALUES ($1, $2, $3, $4, $5, $6, $7), ($1, $2, $3, '', $5, $6, $7)
     ON CONFLICT (workspace, service, step, day, fact, value) DO UPDATE SET count = facts.count + excluded.count";
+const COUNTED: &str = "
+    SELECT count FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND day = $4 AND fact = $5 AND value = $6";
 const NONE_LEFT: &str = "
-    DELETE FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND day = $4 AND count <= 0";
+    DELETE FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND day IN ($4, '') AND count <= 0";
+/// Of every fact the commonest values, in one trip.
 const COMMONEST: &str = "
-    SELECT value, CAST(SUM(count) AS BIGINT) AS total FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND fact = $4
-    GROUP BY value ORDER BY total DESC, value LIMIT $5";
+    SELECT fact, value, count FROM (
+        SELECT fact, value, count, ROW_NUMBER() OVER (PARTITION BY fact ORDER BY count DESC, value) AS place
+        FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND day = '') AS counted
+    WHERE place <= $4 ORDER BY fact, place";
+const VERSIONS: &str = "
+    SELECT value FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND day = '' AND fact = 'version'
+    ORDER BY count DESC LIMIT $4";
+/// What is taken from the facts of all days when those of some days go. From the empty day, which is before all others, nothing is.
+const TAKE_OLDER: &str = "
+    INSERT INTO facts (workspace, service, step, day, fact, value, count)
+    SELECT workspace, service, step, '', fact, value, -CAST(SUM(count) AS BIGINT) FROM facts
+    WHERE workspace = $1 AND day > '' AND day < $2 GROUP BY workspace, service, step, fact, value
+    ON CONFLICT (workspace, service, step, day, fact, value) DO UPDATE SET count = facts.count + excluded.count";
+const FORGET_OLDER: &str = "
+    DELETE FROM facts WHERE workspace = $1 AND ((day > '' AND day < $2) OR (day = '' AND count <= 0))";
 /// Reports of a step beyond what is counted. The name stands in the payload as it is; `_` in it stands for any letter here, so
 /// that a few too many may come.
 const NOT_COUNTED: &str = "
@@ -73,6 +89,10 @@ impl Changes {
             );
             *self.0.entry(key).or_default() += by;
         }
+    }
+
+    fn earliest(&self) -> Option<Day> {
+        self.0.keys().map(|(_, _, day, _, _)| *day).min()
     }
 }
 
@@ -174,6 +194,9 @@ impl Store {
                 }
             }
             session.change_facts(workspace, &changes).await?;
+            if let Some(earliest) = changes.earliest() {
+                session.counted_on(workspace, earliest).await?;
+            }
             session.commit().await?;
             counted += to - from;
         }
@@ -197,51 +220,86 @@ impl Session {
         workspace: &Workspace,
         changes: &Changes,
     ) -> Result<()> {
+        let mut taken = BTreeSet::new();
         for ((service, step, day, fact, value), by) in &changes.0 {
+            let key = || {
+                [
+                    workspace.as_str().into(),
+                    service.as_str().into(),
+                    step.as_str().into(),
+                    day.to_string().into(),
+                    (*fact).into(),
+                    value.as_str().into(),
+                ]
+            };
+            let mut by = *by;
+            if by < 0 {
+                // What went with its day was taken then.
+                let row = self.row(COUNTED, key()).await?;
+                by = by.max(-row.map(|row| row.get::<i64>(0)).transpose()?.unwrap_or(0));
+                taken.insert((service, step, day));
+            }
+            if by != 0 {
+                let [scope, service, step, day, fact, value] = key();
+                let params = [scope, service, step, day, fact, value, by.into()];
+                self.run(COUNT, params).await?;
+            }
+        }
+        for (service, step, day) in taken {
             let params = [
                 workspace.as_str().into(),
                 service.as_str().into(),
                 step.as_str().into(),
                 day.to_string().into(),
-                (*fact).into(),
-                value.as_str().into(),
-                (*by).into(),
             ];
-            self.run(COUNT, params).await?;
-            if *by < 0 {
-                let params = [
-                    workspace.as_str().into(),
-                    service.as_str().into(),
-                    step.as_str().into(),
-                    day.to_string().into(),
-                ];
-                self.run(NONE_LEFT, params).await?;
-            }
+            self.run(NONE_LEFT, params).await?;
         }
         Ok(())
     }
 
+    /// What the reports of those days said goes with their counters.
+    pub(super) async fn forget_older_facts(
+        &mut self,
+        workspace: &Workspace,
+        before: Day,
+    ) -> Result<()> {
+        for statement in [TAKE_OLDER, FORGET_OLDER] {
+            let params = [workspace.as_str().into(), before.to_string().into()];
+            self.run(statement, params).await?;
+        }
+        Ok(())
+    }
+
+    /// Of each fact the commonest values, so many at most.
     pub(super) async fn facts(
         &mut self,
         workspace: &Workspace,
         service: &Service,
         step: &Step,
+        most: i64,
     ) -> Result<Seen> {
-        Ok(Seen {
-            kinds: self
-                .values(workspace, service, step, KIND, MOST_VALUES)
-                .await?,
-            versions: self
-                .values(workspace, service, step, VERSION, MOST_VALUES)
-                .await?,
-            hosts: self
-                .values(workspace, service, step, HOST, MOST_VALUES)
-                .await?,
-            digests: self
-                .values(workspace, service, step, DIGEST, MOST_VALUES)
-                .await?,
-            ..Seen::default()
-        })
+        let params = [
+            workspace.as_str().into(),
+            service.as_str().into(),
+            step.as_str().into(),
+            most.into(),
+        ];
+        let mut seen = Seen::default();
+        for row in self.rows(COMMONEST, params).await? {
+            let fact: String = row.get(0)?;
+            let values = match fact.as_str() {
+                KIND => &mut seen.kinds,
+                VERSION => &mut seen.versions,
+                HOST => &mut seen.hosts,
+                DIGEST => &mut seen.digests,
+                _ => continue,
+            };
+            values.push(Counted {
+                value: row.get(1)?,
+                count: row.get(2)?,
+            });
+        }
+        Ok(seen)
     }
 
     pub(super) async fn newest_counted(
@@ -250,37 +308,17 @@ impl Session {
         service: &Service,
         step: &Step,
     ) -> Result<Option<ScraperVersion>> {
-        let versions = self
-            .values(workspace, service, step, VERSION, MOST_VERSIONS)
-            .await?;
-        let versions = versions.iter();
-        Ok(versions
-            .filter_map(|counted| ScraperVersion::parse(&counted.value).ok())
-            .reduce(newer))
-    }
-
-    async fn values(
-        &mut self,
-        workspace: &Workspace,
-        service: &Service,
-        step: &Step,
-        fact: &'static str,
-        most: i64,
-    ) -> Result<Vec<Counted>> {
         let params = [
             workspace.as_str().into(),
             service.as_str().into(),
             step.as_str().into(),
-            fact.into(),
-            most.into(),
+            MOST_VERSIONS.into(),
         ];
-        let rows = self.rows(COMMONEST, params).await?;
-        let counted = rows.iter().map(|row| {
-            Ok(Counted {
-                value: row.get(0)?,
-                count: row.get(1)?,
-            })
-        });
-        counted.collect()
+        let mut newest = None;
+        for row in self.rows(VERSIONS, params).await? {
+            let version = ScraperVersion::parse(&row.get::<String>(0)?).ok();
+            newest = newest.into_iter().chain(version).reduce(newer);
+        }
+        Ok(newest)
     }
 }

@@ -1,6 +1,6 @@
 //! Makes the tables what the log says they are, beside running ingest. All is derived in shadows first, without a
 //! lock; what differs is then mended a few rows at a time, each time under the lock and after the shadows have
-//! caught up with what came in meanwhile.
+//! caught up with what came in meanwhile. What was added up from the tables is added up anew.
 
 use std::collections::BTreeMap;
 
@@ -76,6 +76,9 @@ impl Store {
             }
             session.commit().await?;
             from += STEP;
+        }
+        for workspace in reached.keys() {
+            self.forget_totals(workspace).await?;
         }
         let done = verified.into_iter().map(|one| Rebuilt {
             workspace: one.workspace,

@@ -7,11 +7,11 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, ensure};
 use drift_schema::chain::{self, Covered, Link};
 use drift_schema::{Micros, Workspace};
-use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::sqlite::SqliteSynchronous;
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use uuid::Uuid;
 
-use crate::bare::KIND;
+use crate::bare::{self, KIND};
 use crate::corpus::{Corpus, DRIFTS};
 use crate::random::{Random, now_micros, v7_at};
 use crate::seed::postgres::Postgres;
@@ -53,31 +53,74 @@ enum Sink {
     Postgres(Postgres),
 }
 
-/// As if runners had looked at everything that was reported, and its kinds, versions and hosts were counted. Their events are not in the log, so `verify` would object.
+/// As if runners had looked at everything that was reported, and its kinds, versions, hosts and digests were counted: on each day one
+/// of each, of some thirty versions and a dozen digests. The runners' events are not in the log, so `verify` would object.
 pub async fn handle_all(url: &str) -> Result<()> {
-    const HANDLE: &str = "UPDATE batches SET fresh = FALSE WHERE fresh";
-    const COUNTED: &str = "
-        INSERT INTO fact_cursors (workspace, position) SELECT workspace, position FROM event_heads WHERE TRUE
-        ON CONFLICT (workspace) DO UPDATE SET position = excluded.position";
+    const HANDLE: [&str; 4] = [
+        "UPDATE batches SET fresh = FALSE WHERE fresh",
+        "INSERT INTO facts (workspace, service, step, day, fact, value, count)
+        SELECT workspace, service, step, day, fact, CASE fact
+            WHEN 'version' THEN '4.' || substr(day, 4, 1) || '.' || substr(day, 10, 1)
+            WHEN 'digest' THEN substr(day, 6, 2) || value
+            ELSE value END, count
+        FROM batches CROSS JOIN (
+            SELECT 'kind' AS fact, 'selector-missing' AS value UNION ALL SELECT 'version', '' UNION ALL SELECT 'host', 'platform.example.com'
+            UNION ALL SELECT 'digest', 'abababababababababababababababababababababababababababababab') AS said
+        ORDER BY workspace, service, step, day, fact",
+        "INSERT INTO facts (workspace, service, step, day, fact, value, count)
+        SELECT workspace, service, step, '', fact, value, SUM(count) FROM facts GROUP BY workspace, service, step, fact, value",
+        "INSERT INTO fact_cursors (workspace, position) SELECT workspace, position FROM event_heads WHERE TRUE
+        ON CONFLICT (workspace) DO UPDATE SET position = excluded.position",
+    ];
     match url.strip_prefix("sqlite://") {
         Some(path) => {
-            let options = SqliteConnectOptions::new().filename(path);
+            let options = bare::sqlite(path)
+                .synchronous(SqliteSynchronous::Off)
+                .pragma("cache_size", "-500000");
             let mut store = SqliteConnection::connect_with(&options).await?;
-            sqlx::query(HANDLE).execute(&mut store).await?;
-            sqlx::query(COUNTED).execute(&mut store).await?;
-            store.close().await?;
-        }
-        None => {
-            let mut store = PgConnection::connect(url).await?;
-            sqlx::query(HANDLE).execute(&mut store).await?;
-            sqlx::query(COUNTED).execute(&mut store).await?;
-            sqlx::query("VACUUM ANALYZE batches")
+            for statement in HANDLE {
+                sqlx::query(statement).execute(&mut store).await?;
+            }
+            sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)")
                 .execute(&mut store)
                 .await?;
             store.close().await?;
         }
+        None => {
+            let mut store = PgConnection::connect(url).await?;
+            for statement in HANDLE {
+                sqlx::query(statement).execute(&mut store).await?;
+            }
+            for statement in [
+                "VACUUM (ANALYZE) batches",
+                "VACUUM (ANALYZE) facts",
+                "CHECKPOINT",
+            ] {
+                sqlx::raw_sql(statement).execute(&mut store).await?;
+            }
+            store.close().await?;
+        }
     }
     Ok(())
+}
+
+/// The day before which the server has added up all days.
+pub async fn closed_before(url: &str) -> Result<Option<String>> {
+    const CLOSED: &str = "SELECT day FROM batch_total_cursors";
+    Ok(match url.strip_prefix("sqlite://") {
+        Some(path) => {
+            let mut store = SqliteConnection::connect_with(&bare::sqlite(path)).await?;
+            let day = sqlx::query_scalar(CLOSED).fetch_optional(&mut store).await;
+            store.close().await?;
+            day?
+        }
+        None => {
+            let mut store = PgConnection::connect(url).await?;
+            let day = sqlx::query_scalar(CLOSED).fetch_optional(&mut store).await;
+            store.close().await?;
+            day?
+        }
+    })
 }
 
 /// Spreads `events` evenly over the drifts of the corpus and as many whole days before today as it takes to make

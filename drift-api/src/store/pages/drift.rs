@@ -2,7 +2,7 @@
 
 use drift_schema::answer::DecidedByPeople;
 use drift_schema::answer::LoggedEvent;
-use drift_schema::run::{Counted, Seen};
+use drift_schema::run::Seen;
 use drift_schema::{Day, Micros, Service, Step, StepHash, Workspace};
 
 use crate::lifecycle::{Drift, ServiceState};
@@ -15,21 +15,14 @@ use crate::store::{Result, Store};
 const COUNTED_AT_ONCE: i64 = 200;
 /// Of everything that happened to a drift, the latest so many.
 const MOST_MOMENTS: usize = 60;
-/// Values of all facts together, the commonest first.
-const MOST_VALUES: i64 = 1_000;
-/// Of one fact.
-const SHOWN_VALUES: usize = 8;
+/// Of one fact, the commonest.
+const SHOWN_VALUES: i64 = 8;
 
 const DAYS: &str = "
-    SELECT day, count, fresh, first_seen, last_seen, screenshot_ref FROM batches
+    SELECT day, count, fresh, first_seen, last_seen FROM batches
     WHERE workspace = $1 AND service = $2 AND step = $3 ORDER BY day DESC LIMIT 366";
-const NUMBERS: &str = "
-    SELECT CAST(COALESCE(SUM(count), 0) AS BIGINT), CAST(COALESCE(SUM(CASE WHEN fresh THEN count ELSE 0 END), 0) AS BIGINT),
-        MIN(first_seen), MAX(last_seen), COUNT(*)
-    FROM batches WHERE workspace = $1 AND service = $2 AND step = $3";
-const FACTS: &str = "
-    SELECT fact, value, CAST(SUM(count) AS BIGINT) AS total FROM facts WHERE workspace = $1 AND service = $2 AND step = $3
-    GROUP BY fact, value ORDER BY total DESC, value LIMIT $4";
+const DAYS_IN_ALL: &str =
+    "SELECT COUNT(*) FROM batches WHERE workspace = $1 AND service = $2 AND step = $3";
 const FACTS_UP_TO: &str = "SELECT position FROM fact_cursors WHERE workspace = $1";
 const MOMENTS: &str = "
     SELECT position, recorded_at, kind, version, report_id, payload, payload_hash, hash FROM events
@@ -95,20 +88,14 @@ impl Store {
                 step.as_str().into(),
             ]
         };
-        let mut seen = session.common_facts(workspace, service, &step).await?;
-        let mut days_in_all = 0;
-        if let Some(row) = session.row(NUMBERS, params()).await? {
-            seen.reports = row.get(0)?;
-            seen.fresh = row.get(1)?;
-            seen.first = row.get::<Option<i64>>(2)?.map(Micros);
-            seen.last = row.get::<Option<i64>>(3)?.map(Micros);
-            days_in_all = row.get(4)?;
-        }
+        let facts = session
+            .facts(workspace, service, &step, SHOWN_VALUES)
+            .await?;
+        let seen = session.totals(workspace, service, &step).await?.with(facts);
+        let row = session.row(DAYS_IN_ALL, params()).await?;
+        let days_in_all = row.map(|row| row.get(0)).transpose()?.unwrap_or(0);
         let mut days = Vec::new();
         for row in session.rows(DAYS, params()).await? {
-            if seen.screenshot_ref.is_none() && row.get::<Option<String>>(5)?.is_some() {
-                seen.screenshot_ref = Some(row.word(5)?);
-            }
             days.push(DayOfDrift {
                 day: row.word(0)?,
                 reports: row.get(1)?,
@@ -142,39 +129,6 @@ impl Store {
 }
 
 impl Session {
-    /// The facts of a drift in one walk.
-    async fn common_facts(
-        &mut self,
-        workspace: &Workspace,
-        service: &Service,
-        step: &Step,
-    ) -> Result<Seen> {
-        let params = [
-            workspace.as_str().into(),
-            service.as_str().into(),
-            step.as_str().into(),
-            MOST_VALUES.into(),
-        ];
-        let mut seen = Seen::default();
-        for row in self.rows(FACTS, params).await? {
-            let fact: String = row.get(0)?;
-            let values = match fact.as_str() {
-                "kind" => &mut seen.kinds,
-                "version" => &mut seen.versions,
-                "host" => &mut seen.hosts,
-                "digest" => &mut seen.digests,
-                _ => continue,
-            };
-            if values.len() < SHOWN_VALUES {
-                values.push(Counted {
-                    value: row.get(1)?,
-                    count: row.get(2)?,
-                });
-            }
-        }
-        Ok(seen)
-    }
-
     async fn events_at(
         &mut self,
         workspace: &Workspace,

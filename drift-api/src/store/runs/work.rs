@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use drift_schema::run::{DriftWork, Seen, ServiceWork, Withheld, WithheldFor, Work};
-use drift_schema::{Digest, Micros, Service, Step, Workspace};
+use drift_schema::{Micros, Service, Step, Workspace};
 use uuid::Uuid;
 
 use super::is_held;
@@ -15,6 +15,8 @@ use crate::store::{Result, Store};
 
 /// The most drifts that one answer names; the rest shows once these are handled.
 const MOST: i64 = 10_000;
+/// Of what was reported of a drift, the commonest values.
+const MOST_VALUES: i64 = 20;
 
 const FRESH: &str = "
     SELECT service, step, CAST(SUM(count) AS BIGINT) FROM batches WHERE workspace = $1 AND fresh
@@ -32,12 +34,6 @@ const PENDING_OF: &str =
     "SELECT step, state FROM drifts WHERE workspace = $1 AND service = $2 AND pending";
 const ALL_OF: &str = "SELECT step, state FROM drifts WHERE workspace = $1 AND service = $2";
 const SERVICE_OF_RUN: &str = "SELECT service FROM runs WHERE workspace = $1 AND run = $2";
-const SEEN: &str = "
-    SELECT CAST(SUM(count) AS BIGINT), CAST(SUM(CASE WHEN fresh THEN count ELSE 0 END) AS BIGINT), MIN(first_seen), MAX(last_seen)
-    FROM batches WHERE workspace = $1 AND service = $2 AND step = $3";
-const PICTURE: &str = "
-    SELECT screenshot_ref FROM batches WHERE workspace = $1 AND service = $2 AND step = $3 AND screenshot_ref IS NOT NULL
-    ORDER BY day DESC LIMIT 1";
 
 impl Store {
     /// What a tick would do.
@@ -194,38 +190,9 @@ impl Session {
         service: &Service,
         step: &Step,
     ) -> Result<Seen> {
-        let params = || {
-            [
-                workspace.as_str().into(),
-                service.as_str().into(),
-                step.as_str().into(),
-            ]
-        };
-        let mut seen = self.facts(workspace, service, step).await?;
-        if let Some(row) = self.row(SEEN, params()).await? {
-            seen.reports = row.get::<Option<i64>>(0)?.unwrap_or(0);
-            seen.fresh = row.get::<Option<i64>>(1)?.unwrap_or(0);
-            seen.first = row.get::<Option<i64>>(2)?.map(Micros);
-            seen.last = row.get::<Option<i64>>(3)?.map(Micros);
-        }
-        seen.screenshot_ref = self.picture(workspace, service, step).await?;
-        Ok(seen)
-    }
-
-    /// The latest picture that came with a report.
-    pub(in crate::store) async fn picture(
-        &mut self,
-        workspace: &Workspace,
-        service: &Service,
-        step: &Step,
-    ) -> Result<Option<Digest>> {
-        let params = [
-            workspace.as_str().into(),
-            service.as_str().into(),
-            step.as_str().into(),
-        ];
-        let picture = self.row(PICTURE, params).await?;
-        Ok(picture.map(|row| row.word(0)).transpose()?)
+        let facts = self.facts(workspace, service, step, MOST_VALUES).await?;
+        let totals = self.totals(workspace, service, step).await?;
+        Ok(totals.with(facts))
     }
 }
 

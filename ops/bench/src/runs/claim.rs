@@ -1,15 +1,17 @@
 //! What handing out the work of a service costs with a million batches in the store, and what asking for work costs beside it.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use drift_schema::Micros;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::corpus::Corpus;
 use crate::database::Place;
 use crate::options::{Common, Size};
+use crate::random::now_micros;
 use crate::report::{Row, Table, median};
 use crate::seed;
 use crate::server::Installation;
@@ -18,6 +20,7 @@ use crate::traffic;
 const BATCHES: u64 = 1_000_000;
 /// Services that are claimed, one after the other.
 const CLAIMS: usize = 200;
+const PATIENCE: Duration = Duration::from_secs(300);
 
 pub async fn run(common: &Common, size: Size) -> Result<Vec<Table>> {
     let directory = common.directory()?;
@@ -40,6 +43,11 @@ pub async fn run(common: &Common, size: Size) -> Result<Vec<Table>> {
             key,
         };
         let corpus = Corpus::full()?;
+        let closed = all_days_closed(&store.url).await?;
+        table.push(
+            Row::new("start to the last day that is over added up", closed, "s")
+                .note("in the background, once"),
+        );
 
         let idle = backend.work(CLAIMS)?;
         table.push(Row::new("GET /drift/runs/work, p50, nothing to do", idle, "ms").under(5.0));
@@ -66,6 +74,22 @@ pub async fn run(common: &Common, size: Size) -> Result<Vec<Table>> {
         tables.push(table);
     }
     Ok(tables)
+}
+
+/// Seconds until the server has added up all days that are over: what a store that has been there for a while has behind it.
+async fn all_days_closed(url: &str) -> Result<f64> {
+    let begun = Instant::now();
+    let yesterday = Micros(now_micros()).minus_seconds(86_400).day().to_string();
+    while seed::closed_before(url)
+        .await?
+        .is_none_or(|day| day < yesterday)
+    {
+        if begun.elapsed() > PATIENCE {
+            bail!("the server has not added up its days within {PATIENCE:?}");
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    Ok(begun.elapsed().as_secs_f64())
 }
 
 struct Backend {
