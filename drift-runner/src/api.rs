@@ -35,6 +35,11 @@ pub enum ApiError {
     /// Somebody else has the run now; everything about it is theirs.
     #[error("the lease of this run was lost: it took too long, and another runner has it now")]
     LeaseLost,
+    /// Somebody else may have it, and we cannot ask.
+    #[error(
+        "the backend was out of reach for as long as the lease of this run lasts (DRIFT_LEASE): what is left of it is taken up by the next pass"
+    )]
+    LeaseOver,
     #[error("the backend refused: {status} {code}{detail}")]
     Refused {
         status: u16,

@@ -3,6 +3,7 @@
 use super::*;
 use drift_schema::Step;
 use harness::eventually;
+use harness::gate::{Fault, Gate, Script};
 
 /// What a maintainer decides about a step of `openai`.
 async fn decide(world: &World, step: &str, action: &Value) {
@@ -42,4 +43,42 @@ on_both! {
         assert_eq!(world.outpost.starts("openai"), 2);
         world.finish().await;
     }
+}
+
+#[tokio::test]
+async fn a_runner_that_cannot_reach_the_backend_writes_nothing_once_its_lease_is_over() {
+    let mut world = World::on(Engine::Sqlite).await;
+    let to_backend = Gate::to(world.server.address.parse().unwrap(), &passing()).await;
+    let script = passing();
+    let to_github = Gate::to(world.github.address, &script).await;
+    let key = world.server.create_key("runner").await;
+    let mut cut_off = Outpost::at(&to_backend.base(), &key).telling(&to_github.base());
+    cut_off.set("DRIFT_LEASE", "3s");
+    cut_off.set("DRIFT_API_PATIENCE", "200ms");
+    cut_off.scraper("openai", &TRIPS);
+    world.report("openai", "signup-form").await;
+    // It has looked, there is no issue, and before it hears so the backend is gone from its sight.
+    script.plan(0, Fault::DelayAnswer);
+    let runner = cut_off.start(&["tick"]);
+    script.holds().await;
+    assert!(script.happened().unwrap().starts_with("GET "));
+    drop(to_backend);
+
+    world.outpost.scraper("openai", &TRIPS);
+    eventually("another runner takes over", async || {
+        world.outpost.run(&["tick"]).await;
+        (!world.github.issues().is_empty()).then_some(())
+    })
+    .await;
+    script.pass();
+    let output = runner.wait_with_output().await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    world.github.only_issue();
+    world.finish().await;
+}
+
+fn passing() -> Script {
+    let script = Script::default();
+    script.pass();
+    script
 }
