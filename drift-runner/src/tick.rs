@@ -59,7 +59,8 @@ pub enum Wanted {
 }
 
 impl Wanted {
-    fn of(&self, mut work: Work) -> Work {
+    /// What of the work is theirs.
+    pub fn of(&self, mut work: Work) -> Work {
         if let Self::Only(only) = self {
             work.services.retain(|work| work.service == *only);
             work.ask.retain(|ask| ask.service == *only);
