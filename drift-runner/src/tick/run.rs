@@ -10,6 +10,10 @@ use super::Runner;
 use crate::api::ApiError;
 use crate::replay::{Replayed, clean_up};
 
+/// The end of a run is told in one message, which the backend takes up to 256 KiB of: the latest steps, and so many of what is gone.
+const MOST_STEPS: usize = 500;
+const MOST_CLEANED: usize = 250;
+
 impl Runner {
     /// Starts the scraper once for all drifts of the run. What it leaves at the provider is journaled while it runs.
     pub(super) async fn replay(&self, run: &Run, entry: &Entry) -> Result<Replayed, ApiError> {
@@ -71,10 +75,14 @@ impl Runner {
         &self,
         run: &Run,
         replayed: Option<Replayed>,
-        cleaned: Vec<Leftover>,
+        mut cleaned: Vec<Leftover>,
         all: bool,
     ) -> Result<(), ApiError> {
-        let replayed = replayed.unwrap_or_default();
+        let mut replayed = replayed.unwrap_or_default();
+        let surplus = replayed.steps.len().saturating_sub(MOST_STEPS);
+        replayed.steps.drain(..surplus);
+        // What is not told is asked for again after the next replay, when it is gone already.
+        cleaned.truncate(MOST_CLEANED);
         let finish = Finish {
             token: run.token,
             ending: if all { Ending::Done } else { Ending::Partly },
