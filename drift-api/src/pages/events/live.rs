@@ -218,8 +218,10 @@ impl Watching {
     async fn catch_up(&mut self) -> Result<(), PageError> {
         let workspace = &self.viewer.workspace;
         let head = self.state.read(self.state.store.head(workspace)).await?;
-        if head - self.after > i64::from(MOST) {
-            self.first.push_back(skipped(head - self.after));
+        // Where the page stands is what a browser says, and may be anything.
+        let behind = head.saturating_sub(self.after);
+        if behind > i64::from(MOST) {
+            self.first.push_back(skipped(behind));
             self.after = head;
             return Ok(());
         }
