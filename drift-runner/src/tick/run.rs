@@ -10,9 +10,10 @@ use super::Runner;
 use crate::api::ApiError;
 use crate::replay::{Replayed, clean_up};
 
-/// The end of a run is told in one message, which the backend takes up to 256 KiB of: the latest steps, and so many of what is gone.
+/// The end of a run is told in one message, of which the backend takes 256 KiB: the latest steps, the end of the log, and so much
+/// of what is gone.
 const MOST_STEPS: usize = 500;
-const MOST_CLEANED: usize = 250;
+const CLEANED_BYTES: usize = 96 * 1024;
 
 impl Runner {
     /// Starts the scraper once for all drifts of the run. What it leaves at the provider is journaled while it runs.
@@ -82,7 +83,12 @@ impl Runner {
         let surplus = replayed.steps.len().saturating_sub(MOST_STEPS);
         replayed.steps.drain(..surplus);
         // What is not told is asked for again after the next replay, when it is gone already.
-        cleaned.truncate(MOST_CLEANED);
+        let mut room = CLEANED_BYTES;
+        cleaned.retain(|gone| {
+            let size = gone.kind.as_str().len() + 2 * gone.id.len() + 32;
+            room = room.saturating_sub(size);
+            room > 0
+        });
         let finish = Finish {
             token: run.token,
             ending: if all { Ending::Done } else { Ending::Partly },
