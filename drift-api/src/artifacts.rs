@@ -15,7 +15,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 
@@ -26,6 +26,9 @@ pub const MOST_BYTES: usize = 10 * 1024 * 1024;
 
 /// Rows that are looked up together.
 const SWEPT_AT_ONCE: usize = 500;
+
+/// What was just brought may not be in the log yet.
+const YOUNG: Duration = Duration::from_secs(3_600);
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 
@@ -135,20 +138,39 @@ impl Artifacts {
         })
     }
 
-    /// Keeping the same bytes again is nothing new.
+    /// Keeping the same bytes again is nothing new, except where they are old: no row may know them any more, and a sweep that
+    /// is under way must not take them before one does.
     pub(crate) async fn keep(
         &self,
         workspace: &Workspace,
         name: &Digest,
         bytes: Bytes,
     ) -> Result<(), Unreachable> {
-        let options = PutOptions::from(PutMode::Create);
-        let kept = self
-            .store
-            .put_opts(&self.path(workspace, name), bytes.into(), options)
-            .await;
-        match kept {
-            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
+        let path = self.path(workspace, name);
+        let put = async |mode: PutMode| {
+            let options = PutOptions::from(mode);
+            self.store
+                .put_opts(&path, bytes.clone().into(), options)
+                .await
+        };
+        let kept = match put(PutMode::Create).await {
+            Err(object_store::Error::AlreadyExists { .. }) => {
+                if self.is_older(&path, YOUNG / 2).await? {
+                    put(PutMode::Overwrite).await
+                } else {
+                    return Ok(());
+                }
+            }
+            kept => kept,
+        };
+        kept.map(drop).map_err(Unreachable)
+    }
+
+    /// Whether it was written longer ago than that, or is not there.
+    async fn is_older(&self, path: &Path, than: Duration) -> Result<bool, Unreachable> {
+        match self.store.head(path).await {
+            Ok(object) => Ok(is_older(&object, than)),
+            Err(object_store::Error::NotFound { .. }) => Ok(true),
             Err(error) => Err(Unreachable(error)),
         }
     }
@@ -171,27 +193,24 @@ impl Artifacts {
     }
 
     /// Removes the bytes of a workspace that no row knows, but for the young. How many files or objects that were.
-    pub(crate) async fn sweep(
-        &self,
-        workspace: &Workspace,
-        store: &Store,
-        young: Duration,
-    ) -> anyhow::Result<u64> {
+    pub(crate) async fn sweep(&self, workspace: &Workspace, store: &Store) -> anyhow::Result<u64> {
         let folder = self.prefix.clone().join(workspace.as_str());
         let mut pages = self.store.list(Some(&folder)).try_chunks(SWEPT_AT_ONCE);
         let mut swept = 0;
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| Unreachable(error.1))?;
-            let old = page.into_iter().filter(|object| {
-                let age = (Utc::now() - object.last_modified).to_std();
-                age.is_ok_and(|age| age > young)
-            });
+            let old = page.into_iter().filter(|object| is_older(object, YOUNG));
             // What is not named by a hash is not ours.
             let names = old.filter_map(|object| Digest::parse(object.location.filename()?).ok());
             let names: Vec<Digest> = names.collect();
             let known = store.known_artifacts(workspace, names.clone()).await?;
             for name in names.iter().filter(|name| !known.contains(*name)) {
-                match self.store.delete(&self.path(workspace, name)).await {
+                let path = self.path(workspace, name);
+                // Somebody may have brought it again since it was listed.
+                if !self.is_older(&path, YOUNG).await? {
+                    continue;
+                }
+                match self.store.delete(&path).await {
                     Ok(()) => swept += 1,
                     Err(object_store::Error::NotFound { .. }) => {}
                     Err(error) => return Err(Unreachable(error).into()),
@@ -208,6 +227,11 @@ impl Artifacts {
             .into_iter()
             .fold(self.prefix.clone(), Path::join)
     }
+}
+
+fn is_older(object: &ObjectMeta, than: Duration) -> bool {
+    let age = (Utc::now() - object.last_modified).to_std();
+    age.is_ok_and(|age| age > than)
 }
 
 #[cfg(test)]

@@ -1,16 +1,11 @@
 //! Forgets what is to be forgotten: rows by the store, then the bytes of evidence that no row knows any more. The daily task of the
 //! server and `drift-api retain` both do it.
 
-use std::time::Duration;
-
 use drift_schema::{Micros, Workspace};
 
 use crate::artifacts::Artifacts;
 use crate::store::{Erased, Result, Retention, Store};
 use crate::telemetry::causes;
-
-/// What was just brought may not be in the log yet.
-const YOUNG: Duration = Duration::from_secs(3_600);
 
 pub async fn apply(
     store: &Store,
@@ -21,7 +16,7 @@ pub async fn apply(
     let done = store.retain(rules, now).await?;
     for (workspace, _) in &done {
         // A bucket that is unwell today is swept tomorrow.
-        if let Err(error) = artifacts.sweep(workspace, store, YOUNG).await {
+        if let Err(error) = artifacts.sweep(workspace, store).await {
             tracing::warn!(%workspace, error = %causes(&*error), "old evidence is out of the log, and its bytes are still there");
         }
     }

@@ -26,8 +26,11 @@ pub(crate) struct Session {
 pub(crate) enum Who {
     /// Id of the key that they came with.
     Key(String),
-    /// Their login.
-    Github(String),
+    Github {
+        login: String,
+        /// Who was let in when they came (`github::Settings::door`).
+        door: String,
+    },
 }
 
 impl Session {
@@ -59,7 +62,7 @@ impl Session {
     pub(crate) fn by(&self) -> String {
         match &self.who {
             Who::Key(id) => id.clone(),
-            Who::Github(login) => format!("github:{login}"),
+            Who::Github { login, .. } => format!("github:{login}"),
         }
     }
 }

@@ -40,6 +40,8 @@ const FACTS_EVERY: Duration = Duration::from_secs(30);
 const FACTS_AT_ONCE: i64 = 20_000;
 const BATCHES_AT_ONCE: i64 = 20_000;
 const DAY: Duration = Duration::from_secs(86_400);
+/// Whoever waits for the server to start has the machine first.
+const FIRST_RETENTION: Duration = Duration::from_secs(5);
 
 /// A server that listens already.
 pub struct Application {
@@ -310,10 +312,10 @@ async fn count(store: &Store) -> Result<bool, StoreError> {
     Ok(all_facts && all_days)
 }
 
-/// Applies the retention a while after the start and then daily. Several processes may do so at once: what one has
+/// Applies the retention a moment after the start and then daily. Several processes may do so at once: what one has
 /// erased the other does not find.
 async fn retain_daily(store: Store, state: Data<State>, rules: Retention, stop: CancellationToken) {
-    let mut wait = Duration::from_secs(60);
+    let mut wait = FIRST_RETENTION;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,

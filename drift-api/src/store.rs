@@ -21,6 +21,7 @@ mod replay;
 mod reports;
 mod runs;
 mod session;
+mod sessions;
 mod shadows;
 mod standing;
 mod tally;

@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use drift_schema::Digest;
-use drift_schema::Micros;
 use drift_schema::run::{
     Asked, Claim, Claimed, Done, Finish, Heartbeat, Judged, Judgement, Leased, Left, Observed,
     Passed, Work,
 };
+use drift_schema::{Code, Digest, Micros};
 use reqwest::{Method, StatusCode, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
@@ -36,6 +35,11 @@ pub enum ApiError {
     /// Somebody else has the run now; everything about it is theirs.
     #[error("the lease of this run was lost: it took too long, and another runner has it now")]
     LeaseLost,
+    /// Somebody else may have it, and we cannot ask.
+    #[error(
+        "the backend was out of reach for as long as the lease of this run lasts (DRIFT_LEASE): what is left of it is taken up by the next pass"
+    )]
+    LeaseOver,
     #[error("the backend refused: {status} {code}{detail}")]
     Refused {
         status: u16,
@@ -50,6 +54,13 @@ pub enum ApiError {
         "the backend answered something that we do not understand: {why}. Are runner and backend of the same version?"
     )]
     Strange { why: String },
+}
+
+impl ApiError {
+    /// The drift is no longer at what we were asked to do, as when somebody marked it as fixed. The run is still ours.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if code == Code::RunConflict.as_str())
+    }
 }
 
 #[derive(Deserialize)]

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use drift_client::config::{Environment, Problems};
 use drift_client::scraper::{Supervisor, supervise_if_asked};
 use drift_client::scrapers::Scrapers;
-use drift_schema::run::{IssueToAsk, Work};
+use drift_schema::run::{IssueState, IssueToAsk, Work};
 use drift_schema::{Micros, Service};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -56,7 +56,8 @@ enum Command {
     Daemon,
     /// What a pass would do. Changes nothing
     #[command(after_help = "Example: drift-runner check --json | jq .due\n\n\
-            `due` says whether a pass would find something to do; `withheld`, `budget` and `allowed` of a service, why its replays are not.")]
+            `due` says whether a pass would find something to do: work, or an open issue of which no webhook would tell that it was closed.\n\
+            `withheld`, `budget` and `allowed` of a service, why its replays are not.")]
     Check {
         /// Only this service
         #[arg(long)]
@@ -147,8 +148,9 @@ fn run(command: Command) -> anyhow::Result<Done> {
         match command {
             Command::Check { service, json } => {
                 let mut work = api.work().await?;
-                work.services
-                    .retain(|work| service.as_ref().is_none_or(|only| work.service == *only));
+                if let Some(service) = service {
+                    work = Wanted::Only(service).of(work);
+                }
                 check(work, &Scrapers::read(&settings.scrapers)?, json)
             }
             Command::Doctor { json } => examine(&settings, &environment, &api, json).await,
@@ -285,13 +287,16 @@ fn check(work: Work, scrapers: &Scrapers, json: bool) -> anyhow::Result<Done> {
         as_of,
         services,
         ask,
-        is_daily: _,
+        is_daily,
     } = work;
     let services = services.into_iter();
     let services: Vec<Due> = services.map(|work| due(work, scrapers, as_of)).collect();
     if json {
+        let work = services.iter().any(|service| service.due);
+        // Of a closed one it is news that somebody reopened it, and that has time.
+        let open = |ask: &IssueToAsk| ask.issue.state == IssueState::Open;
         print_json(&Checked {
-            due: services.iter().any(|service| service.due),
+            due: work || is_daily || ask.iter().any(open),
             as_of,
             services,
             ask,

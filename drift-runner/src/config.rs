@@ -17,6 +17,9 @@ use crate::tracker::github::{self, AppKey, Login, Repository, Screenshots};
 use table::default_of;
 pub use table::variables;
 
+/// In seconds. The backend gives no longer ones.
+const LONGEST_LEASE: u64 = 3_600;
+
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub api: Url,
@@ -100,7 +103,14 @@ impl Reader<'_> {
             }
             fine
         });
-        let lease = self.time("DRIFT_LEASE");
+        let lease = self.time("DRIFT_LEASE").filter(|lease| {
+            let fine = (1..=LONGEST_LEASE).contains(&lease.as_secs());
+            if !fine {
+                self.problems
+                    .push("DRIFT_LEASE is not between 1s and 1h".to_owned());
+            }
+            fine
+        });
         let new_issues = self.with("DRIFT_NEW_ISSUES_PER_TICK", |text| {
             text.parse().map_err(|_| "is not a number")
         });

@@ -59,7 +59,8 @@ pub enum Wanted {
 }
 
 impl Wanted {
-    fn of(&self, mut work: Work) -> Work {
+    /// What of the work is theirs.
+    pub fn of(&self, mut work: Work) -> Work {
         if let Self::Only(only) = self {
             work.services.retain(|work| work.service == *only);
             work.ask.retain(|ask| ask.service == *only);
@@ -133,6 +134,7 @@ impl Runner {
         if self.stop.is_cancelled() {
             return ServiceSummary::skipped(service, "told to stop");
         }
+        let since = tokio::time::Instant::now();
         let claiming = self.claim(&service, by_hand);
         let claimed = match claiming.instrument(info_span!("claim")).await {
             Ok(claimed) => claimed,
@@ -144,8 +146,10 @@ impl Runner {
         let mut summary = ServiceSummary::begun(&run);
         tracing::info!(service = %run.service, run = %run.run, drifts = run.drifts.len(), "claimed");
         let worked = tokio::select! {
+            // First: after a sleep of the machine the lease is looked at before anything else is done.
+            biased;
+            lost = self.keep_lease(&run, since) => Err(lost),
             worked = self.work_on(&run, by_hand, room, &mut summary) => worked,
-            lost = self.keep_lease(&run) => Err(lost),
         };
         if let Err(error) = worked {
             summary.fail(&error);

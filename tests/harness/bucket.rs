@@ -98,7 +98,7 @@ fn serve(stream: &TcpStream, contents: &Contents) -> io::Result<()> {
             objects.insert(path, body);
             ("200 OK", Vec::new())
         }
-        Some("GET") => match objects.get(&path) {
+        Some("GET" | "HEAD") => match objects.get(&path) {
             Some(found) => ("200 OK", found.clone()),
             None => ("404 Not Found", Vec::new()),
         },
@@ -110,5 +110,8 @@ fn serve(stream: &TcpStream, contents: &Contents) -> io::Result<()> {
     );
     let mut stream = stream;
     stream.write_all(head.as_bytes())?;
+    if method.as_deref() == Some("HEAD") {
+        return Ok(());
+    }
     stream.write_all(&body)
 }

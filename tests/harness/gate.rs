@@ -19,6 +19,8 @@ pub enum Fault {
     HoldAfter,
     /// It had its effect, and the connection breaks.
     LoseAnswer,
+    /// It had its effect, and the answer comes when it is let go.
+    DelayAnswer,
     /// The connection breaks before anything happens.
     Refuse,
 }
@@ -176,6 +178,7 @@ async fn carry(client: TcpStream, target: SocketAddr, script: Script) -> Option<
                 script.hold().await;
                 return None;
             }
+            Some(Fault::DelayAnswer) => script.hold().await,
             _ => {}
         }
         client.get_mut().write_all(&answer.bytes()).await.ok()?;

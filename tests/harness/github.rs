@@ -63,6 +63,8 @@ pub struct State {
     pub files: Vec<(String, Vec<u8>)>,
     pub branches: Vec<String>,
     pub refusals: Vec<Refusal>,
+    /// Somebody has switched issues off in the settings of the repository.
+    pub issues_off: bool,
     /// Connections are closed as they come.
     pub down: bool,
     /// Every request, as `POST /path`.

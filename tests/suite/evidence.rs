@@ -149,6 +149,12 @@ on_both! {
         // What is brought again is there again.
         assert_eq!(kept(&server, &key, b"one").await, stray[0]);
         assert_eq!(show(&stray[0]).await, StatusCode::OK);
+        // So is what a sweep is about to take: as old as it was, it would be gone before the log knows it.
+        let swept = file(&stray[1]);
+        std::fs::write(&swept, "two").unwrap();
+        std::fs::File::options().write(true).open(&swept).unwrap().set_modified(this_morning).unwrap();
+        assert_eq!(kept(&server, &key, b"two").await, stray[1]);
+        assert!(std::fs::metadata(&swept).unwrap().modified().unwrap() > this_morning + std::time::Duration::from_secs(3_600));
         server.finish().await;
     }
 

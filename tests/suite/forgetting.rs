@@ -235,6 +235,34 @@ on_both! {
         assert_derivable(&site).await;
     }
 
+    async fn a_server_forgets_by_itself_what_is_old_and_keeps_what_is_not(engine: Engine) {
+        let site = Site::new(engine).await;
+        let store = store(&site).await;
+        let now = Micros::now();
+        for days in [40, 20, 1] {
+            store.record_reports(&workspace(), &[incoming(&report("openai", "login"), "k")], Micros(now.0 - days * DAY)).await.unwrap();
+            let artifact = drift_schema::event::ArtifactStored {
+                sha256: drift_schema::Digest::parse(&format!("{days:02}").repeat(32)).unwrap(),
+                media_type: "image/png".to_owned(),
+                size: 7,
+                by: "k".to_owned(),
+            };
+            store.note_artifact(&workspace(), artifact, Micros(now.0 - days * DAY)).await.unwrap();
+        }
+        let rules = [("DRIFT_RETAIN_REPORT_DAYS", "10"), ("DRIFT_RETAIN_BATCH_DAYS", "30"), ("DRIFT_RETAIN_ARTIFACT_DAYS", "30")];
+        let server = rules.into_iter().fold(site, |site, (name, value)| site.with(name, value)).start().await;
+        let mut db = Db::open(&server.site).await;
+        harness::eventually("what is old is forgotten", async || {
+            let payloads = db.number("SELECT COUNT(payload) FROM events WHERE kind = 'report-received'").await;
+            let left = (payloads, db.number("SELECT COUNT(*) FROM batches").await, db.number("SELECT COUNT(*) FROM artifacts").await);
+            (left == (1, 2, 2)).then_some(())
+        })
+        .await;
+        db.close().await;
+        let log = server.finish().await;
+        assert!(log.contains("reports=2 batches=1 artifacts=1"), "{log}");
+    }
+
     async fn a_long_log_is_erased_in_steps_and_stays_derivable(engine: Engine) {
         let site = Site::new(engine).await;
         let store = store(&site).await;

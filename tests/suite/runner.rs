@@ -3,6 +3,7 @@
 mod browser;
 mod commands;
 mod crash;
+mod meanwhile;
 mod story;
 mod traces;
 mod trouble;

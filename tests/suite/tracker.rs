@@ -3,9 +3,10 @@
 mod faults;
 mod folder;
 mod github;
+mod lasting;
 mod limits;
 
-use drift_runner::tracker::github::{Github, Login, Repository, Screenshots, Settings};
+use drift_runner::tracker::github::{AppKey, Github, Login, Repository, Screenshots, Settings};
 use drift_runner::tracker::{Action, Effect, Picture, Room, Story, Tracker};
 use drift_schema::run::{ClaimedDrift, Counted, Good, Issue, IssueState, Proof, Seen, Task};
 use drift_schema::{Digest, Host, Micros, ScraperVersion, Service, Step, TripwireKind};
@@ -126,6 +127,20 @@ fn settings_at(base: &str, screenshots: Screenshots, token: &str) -> Settings {
         writes_per_minute: 0,
         patience: std::time::Duration::from_secs(5),
     }
+}
+
+/// Logged in as a GitHub App.
+fn board_of_an_app(github: &FakeGithub) -> Github {
+    let key = include_str!("../../drift-runner/testdata/app-key.pem");
+    let settings = Settings {
+        login: Login::App {
+            id: 12345,
+            key: AppKey::parse(key).unwrap(),
+            installation: None,
+        },
+        ..settings_at(&github.base(), Screenshots::Link, TOKEN)
+    };
+    Github::new(settings).unwrap()
 }
 
 fn did(effect: Effect) -> (Action, Issue) {

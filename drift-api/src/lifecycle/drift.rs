@@ -18,6 +18,8 @@ pub use triage::{Asked, Declared, Muted};
 /// Labels of drifts that people decided about. A mute may be over, which only who looks closer can tell.
 pub const MUTED: &str = "muted";
 pub const RENAMED: &str = "renamed";
+/// The label of those that a replay looked at, and nobody can tell: a wall stood before the page. Nothing looks again by itself.
+pub const STUCK: &str = "stuck";
 
 /// A drift as the events about it left it. Reports are not among them: those are counted in batches.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,7 +138,7 @@ impl Drift {
         }
     }
 
-    /// As it is looked for: the stage, unless people decided otherwise.
+    /// As it is looked for: the stage, unless people decided otherwise, or somebody has to.
     pub fn label(&self) -> &'static str {
         match self {
             Self {
@@ -144,6 +146,15 @@ impl Drift {
                 ..
             } => RENAMED,
             Self { muted: Some(_), .. } => MUTED,
+            Self {
+                stage: Stage::Unconfirmed,
+                judged:
+                    Some(LastVerdict {
+                        verdict: Verdict::Blocked | Verdict::Auth,
+                        ..
+                    }),
+                ..
+            } => STUCK,
             _ => self.stage.as_str(),
         }
     }

@@ -116,6 +116,7 @@ pub(super) async fn end(
     payload: Payload,
 ) -> Result<HttpResponse, PageError> {
     Form::of_viewer(&state, &viewer, &request, payload).await?;
+    viewer.leave(&state).await?;
     let mut answer = see_other("/sign-in");
     let gone = SESSION.remove(state.is_secure());
     answer.headers_mut().append(SET_COOKIE, gone);
@@ -211,7 +212,8 @@ pub(super) async fn arrive(
     };
     tracing::info!(login, "signed in");
     state.sign_in.attempts.forgive(&request);
-    let mut answer = welcome(&state, Who::Github(login), &leaving.next).await?;
+    let door = github.settings.door();
+    let mut answer = welcome(&state, Who::Github { login, door }, &leaving.next).await?;
     let gone = SIGN_IN.remove(secure);
     answer.headers_mut().append(SET_COOKIE, gone);
     Ok(answer)

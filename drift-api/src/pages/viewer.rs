@@ -14,6 +14,7 @@ use futures_util::future::LocalBoxFuture;
 use super::PageError;
 use super::notice::Notice;
 use crate::http::State;
+use crate::http::error::ApiError;
 use crate::keys::Key;
 use crate::session::cookie::{NOTICE, SESSION};
 use crate::session::seal::Purpose;
@@ -35,8 +36,8 @@ pub(crate) struct Viewer {
     pub(crate) notice: Option<Notice>,
     /// Id of the key that lets them in.
     key: Option<String>,
-    /// When their session is over.
-    expires: Option<Micros>,
+    /// Their session, and when it is over.
+    session: Option<(String, Micros)>,
 }
 
 impl Viewer {
@@ -46,7 +47,26 @@ impl Viewer {
             .key
             .as_ref()
             .is_none_or(|key| state.keyring.still_knows(key));
-        knows && self.expires.is_none_or(|expires| expires > Micros::now())
+        let session = self.session.as_ref();
+        knows && session.is_none_or(|(_, expires)| *expires > Micros::now())
+    }
+
+    /// Whether they signed out, here or elsewhere, of the session that let them in.
+    pub(crate) async fn has_left(&self, state: &State) -> Result<bool, ApiError> {
+        match &self.session {
+            Some((session, _)) => state.read(state.store.is_ended_session(session)).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Ends their session, whoever else may have a copy of its cookie.
+    pub(crate) async fn leave(&self, state: &State) -> Result<(), ApiError> {
+        match &self.session {
+            Some((session, expires)) => {
+                state.read(state.store.end_session(session, *expires)).await
+            }
+            None => Ok(()),
+        }
     }
 
     /// Whether they came by a cookie, which the browser sends along whoever wrote the form.
@@ -69,7 +89,7 @@ impl Viewer {
             by: key.id.clone(),
             notice: None,
             key: Some(key.id.clone()),
-            expires: None,
+            session: None,
         }
     }
 
@@ -86,8 +106,10 @@ impl Viewer {
                 let key = key.filter(|key| key.may(&[Scope::Read]));
                 Self::of_key(&key.ok_or_else(signed_out)?)
             }
-            Who::Github(login) => {
-                let github = state.sign_in.github.as_ref().ok_or_else(signed_out)?;
+            Who::Github { login, door } => {
+                let github = state.sign_in.github.as_ref();
+                let github = github.filter(|github| github.settings.door() == *door);
+                let github = github.ok_or_else(signed_out)?;
                 Self {
                     workspace: Workspace::default_one(),
                     name: login.clone(),
@@ -96,12 +118,15 @@ impl Viewer {
                     by: session.by(),
                     notice: None,
                     key: None,
-                    expires: None,
+                    session: None,
                 }
             }
         };
         viewer.csrf = session.form_token(seal);
-        viewer.expires = Some(session.expires);
+        viewer.session = Some((session.nonce, session.expires));
+        if viewer.has_left(state).await? {
+            return Err(signed_out());
+        }
         viewer.notice = NOTICE
             .read(request, secure)
             .and_then(|text| seal.open(Purpose::Notice, text));

@@ -35,6 +35,13 @@ impl Settings {
     pub(crate) fn may_act(&self, login: &str) -> bool {
         self.admins.is_empty() || is_one(&self.admins, login)
     }
+
+    /// Tells these organisations and users from others, so that whoever was let in is asked again once the lists are different.
+    pub(crate) fn door(&self) -> String {
+        let lists = format!("{}\n{}", self.orgs.join(","), self.users.join(","));
+        let digest = Sha256::digest(lists.to_ascii_lowercase());
+        URL_SAFE_NO_PAD.encode(&digest[..9])
+    }
 }
 
 /// What became of a sign-in.

@@ -254,6 +254,7 @@ impl Store {
             done.push((workspace, erased));
         }
         self.forget_deliveries(now).await?;
+        self.forget_sessions(now).await?;
         Ok(done)
     }
 

@@ -19,8 +19,7 @@ use crate::lifecycle::Drift;
 /// More batches than that are not remembered; counting them costs a little more.
 const MOST_BATCHES: usize = 50_000;
 
-const CONFIRMED: &str =
-    "SELECT service, step, state FROM drifts WHERE workspace = $1 AND stage <> 'unconfirmed'";
+const CONFIRMED: &str = "SELECT service, step, state FROM drifts WHERE workspace = $1 AND stage NOT IN ('unconfirmed', 'stuck')";
 
 /// The drifts that something is known about, beyond reports.
 #[derive(Debug, Default)]

@@ -10,6 +10,11 @@ use super::Runner;
 use crate::api::ApiError;
 use crate::replay::{Replayed, clean_up};
 
+/// The end of a run is told in one message, of which the backend takes 256 KiB: the latest steps, the end of the log, and so much
+/// of what is gone.
+const MOST_STEPS: usize = 500;
+const CLEANED_BYTES: usize = 96 * 1024;
+
 impl Runner {
     /// Starts the scraper once for all drifts of the run. What it leaves at the provider is journaled while it runs.
     pub(super) async fn replay(&self, run: &Run, entry: &Entry) -> Result<Replayed, ApiError> {
@@ -71,10 +76,19 @@ impl Runner {
         &self,
         run: &Run,
         replayed: Option<Replayed>,
-        cleaned: Vec<Leftover>,
+        mut cleaned: Vec<Leftover>,
         all: bool,
     ) -> Result<(), ApiError> {
-        let replayed = replayed.unwrap_or_default();
+        let mut replayed = replayed.unwrap_or_default();
+        let surplus = replayed.steps.len().saturating_sub(MOST_STEPS);
+        replayed.steps.drain(..surplus);
+        // What is not told is asked for again after the next replay, when it is gone already.
+        let mut room = CLEANED_BYTES;
+        cleaned.retain(|gone| {
+            let size = gone.kind.as_str().len() + 2 * gone.id.len() + 32;
+            room = room.saturating_sub(size);
+            room > 0
+        });
         let finish = Finish {
             token: run.token,
             ending: if all { Ending::Done } else { Ending::Partly },

@@ -244,7 +244,14 @@ impl<'a> Settling<'a> {
                     task,
                     issue,
                 };
-                api.done(self.run.run, &done).await
+                match api.done(self.run.run, &done).await {
+                    Err(error) if error.is_conflict() => {
+                        tracing::info!(service = %self.run.service, step = %drift.step, "somebody decided about it meanwhile");
+                        summary.overtaken();
+                        Ok(())
+                    }
+                    done => done,
+                }
             }
             Effect::Differs(issue) => {
                 summary.differs(&issue);

@@ -221,6 +221,11 @@ impl DriftSummary {
         self.details = Some(format!("the issue is {state}, which the backend knows now"));
     }
 
+    /// What was written was right when it was asked for. The next pass does what follows from the decision.
+    pub fn overtaken(&mut self) {
+        self.details = Some("somebody decided about it meanwhile".to_owned());
+    }
+
     /// Our own side failed: the next run looks again.
     pub fn is_left_open(&self) -> bool {
         self.verdict == Some(Verdict::Infra)

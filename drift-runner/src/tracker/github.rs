@@ -21,7 +21,7 @@ use url::Url;
 
 use super::board::{At, Board, Card, Draft, Edit, Look, Trouble};
 pub use app::AppKey;
-use call::Caller;
+use call::{Caller, PER_PAGE};
 pub use names::Repository;
 use wire::{CommentWire, IssueWire};
 
@@ -57,6 +57,8 @@ pub struct Settings {
     /// How long a limit of GitHub's may make a tick wait before the rest is left to the next one.
     pub patience: Duration,
 }
+
+const SWITCHED_ON: &str = "issues switched on in the repository's settings";
 
 pub struct Github {
     caller: Caller,
@@ -155,14 +157,20 @@ impl Github {
         (repository, path)
     }
 
-    /// 404 is said of an issue that is gone, of a repository that is, and of a right that is missing.
+    /// 404 is said of an issue that is gone, of a repository that is, and of a right that is missing; 410 of one that is gone, and of
+    /// all where issues are switched off.
     async fn gone_or_refused(&self, repository: &Repository) -> Result<Look, Trouble> {
         let answer = self.caller.get(&repository.path("")).await?;
-        answer.expect(
+        let there = answer.expect(
             &[200],
             "see the repository",
             "metadata: read and issues: read",
         )?;
+        if there.json::<Value>()?["has_issues"] == false {
+            return Err(Trouble::Refused {
+                why: format!("GitHub shows no issues of {repository}: this needs {SWITCHED_ON}"),
+            });
+        }
         Ok(Look::Gone)
     }
 }
@@ -175,7 +183,7 @@ impl Board for Github {
 
     async fn list(&self, label: &str) -> Result<Vec<Card>, Trouble> {
         let query = format!(
-            "/issues?labels={}&state=all&sort=created&direction=asc&per_page=100",
+            "/issues?labels={}&state=all&sort=created&direction=asc&per_page={PER_PAGE}",
             names::encoded(label)
         );
         let pages = self
@@ -236,10 +244,7 @@ impl Board for Github {
             .await?;
         let answer = match answer.status {
             410 => {
-                return Err(answer.refused(
-                    "open an issue",
-                    "issues switched on in the repository's settings",
-                ));
+                return Err(answer.refused("open an issue", SWITCHED_ON));
             }
             _ => answer.expect(&[201], "open an issue", "issues: write")?,
         };
@@ -292,7 +297,7 @@ impl Board for Github {
         let pages = self
             .caller
             .pages(
-                &format!("{path}/comments?per_page=100"),
+                &format!("{path}/comments?per_page={PER_PAGE}"),
                 "read the comments",
                 "issues: read",
             )

@@ -30,10 +30,13 @@ pub(super) fn answer(state: &mut State, request: &Message, base: &str) -> Option
     let rest = path.strip_prefix(&format!("/repos/{REPOSITORY}"))?;
     let parts: Vec<&str> = rest.split('/').skip(1).collect();
     let body = || serde_json::from_slice::<Value>(&request.body).ok();
+    if state.issues_off && parts.first() == Some(&"issues") {
+        return Some(message(410, &[], "Issues are disabled for this repo"));
+    }
     Some(match (request.method(), parts.as_slice()) {
         ("GET", []) => json_answer(
             200,
-            &json!({"full_name": REPOSITORY, "has_issues": true, "private": false, "permissions": {"pull": true, "triage": true, "push": true}}),
+            &json!({"full_name": REPOSITORY, "has_issues": !state.issues_off, "private": false, "permissions": {"pull": true, "triage": true, "push": true}}),
         ),
         ("GET", ["issues"]) => list(state, path, query, base)?,
         ("POST", ["issues"]) => create(state, &body()?)?,

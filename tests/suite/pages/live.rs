@@ -54,6 +54,11 @@ on_both! {
         assert!(block.starts_with("event: skipped\ndata: 40"), "{block}");
         server.report(&ingest, &report("openai", "login")).await;
         assert!(next(&mut late).await.contains(">login<"));
+        // Whatever a browser says of where it was.
+        let long_ago = format!("/events/live?after={}", i64::MIN);
+        let mut odd = Viewer::open(&server, &read, &long_ago, None).await;
+        assert!(next(&mut odd).await.starts_with("event: skipped\n"));
+        drop(odd);
 
         let id = read.split('_').nth(1).unwrap_or_default();
         let keys: Value = serde_json::from_str(&server.site.ok(&["key", "list", "--json"]).await).unwrap();

@@ -36,6 +36,41 @@ on_both! {
         server.finish().await;
     }
 
+    async fn what_no_replay_can_tell_is_somebodys_to_look_at_until_one_can(engine: Engine) {
+        let (server, [read, ingest]) = Server::with_keys(engine, ["read", "ingest"]).await;
+        let runner = Runner::at(&server).await;
+        let wall = "A bot wall or a captcha stood in front of the page, so nobody knows what is behind it.";
+        let judged = async |verdict| {
+            server.report(&ingest, &report("openai", "signup-form")).await;
+            let held = runner.claim("openai").await;
+            runner.judge(&held, "signup-form", verdict).await;
+            runner.finish(&held).await;
+            Page::of(&server, &read, "/").await
+        };
+        judged("blocked").await.assert_says(wall);
+        let drift = server.get(&read, &format!("/drift/drifts/openai/{HASH}")).await;
+        assert_eq!(drift["stage"], "unconfirmed");
+        judged("auth").await.assert_says("Check its credentials, then replay.");
+
+        // As a server of an older version has left it.
+        let migration = match engine {
+            harness::Engine::Sqlite => include_str!("../../../schema/migrations/sqlite/0007_stuck.sql"),
+            harness::Engine::Postgres => include_str!("../../../schema/migrations/postgres/0007_stuck.sql"),
+        };
+        let mut db = Db::open(&server.site).await;
+        db.must("UPDATE drifts SET stage = 'unconfirmed'").await;
+        db.must(migration).await;
+        db.close().await;
+        server.site.assert_clean().await;
+        Page::of(&server, &read, "/").await.assert_says("Check its credentials, then replay.");
+
+        server.report(&ingest, &report("openai", "signup-form")).await;
+        Page::of(&server, &read, "/").await.assert_says("Reported, and not looked at yet.");
+        let page = judged("not_reproduced").await;
+        assert!(!page.html.contains(">signup-form<"), "nobody's any more");
+        server.finish().await;
+    }
+
     async fn a_drift_is_told_from_the_first_report_to_the_issue(engine: Engine) {
         let (server, [read, ingest, evidence]) = Server::with_keys(engine, ["read", "ingest", "runner"]).await;
         let runner = Runner::at(&server).await;

@@ -51,6 +51,27 @@ async fn check_says_what_a_pass_would_do_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn an_open_issue_of_which_no_webhook_tells_is_something_to_do() {
+    let mut world = World::on(Engine::Sqlite).await;
+    world.outpost.scraper("openai", &TRIPS);
+    world.report("openai", "signup-form").await;
+    world.outpost.tick().await;
+    let due = async |world: &World, service: &str| {
+        let arguments = ["check", "--json", "--service", service];
+        world.outpost.run(&arguments).await.ended(0).json()["due"].clone()
+    };
+    // Somebody may have closed it: without a pass that asks, the fix would be verified tomorrow.
+    assert_eq!(due(&world, "openai").await, true);
+    assert_eq!(due(&world, "openrouter").await, false);
+    world.outpost.scraper("openai", &PASSES);
+    world.github.state().close(1);
+    world.outpost.tick().await;
+    assert_eq!(world.known().await["state"], "fixed");
+    assert_eq!(due(&world, "openai").await, false);
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn a_person_can_ask_for_a_replay_within_the_budget() {
     let mut world = World::on(Engine::Sqlite).await;
     world.outpost.scraper_with(

@@ -77,6 +77,22 @@ on_both! {
         world.finish().await;
     }
 
+    async fn a_scraper_that_goes_round_in_circles_does_not_keep_its_run_from_ending(engine: Engine) {
+        let mut world = World::on(engine).await;
+        let lines = world.outpost.path("lines");
+        let round = ["look", "wait"].map(|step| format!("{}\n", json!({"type": "progress", "step": step}))).concat();
+        std::fs::write(&lines, round.repeat(5_000)).unwrap();
+        world.outpost.scraper("openai", &[&format!("file:{}", lines.display()), "progress:signup-form", "evidence:selector-missing:signup-form"]);
+        world.report("openai", "signup-form").await;
+        let summary = world.outpost.tick().await;
+        assert_eq!(summary["drifts"][0]["action"], "opened", "{summary}");
+        // Nobody waits for its lease, and the next replay is not held back.
+        world.report("openai", "login").await;
+        let summary = world.outpost.tick().await;
+        assert_eq!(summary["drifts"][0]["step"], "login", "{summary}");
+        world.finish().await;
+    }
+
     async fn github_is_away_and_the_next_pass_finishes_without_another_replay(engine: Engine) {
         let mut world = World::on(engine).await;
         world.outpost.scraper("openai", &TRIPS);

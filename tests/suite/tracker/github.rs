@@ -1,7 +1,6 @@
 //! The life of an issue at GitHub.
 
 use super::*;
-use drift_runner::tracker::github::AppKey;
 use drift_schema::run::{IssueToAsk, Observation};
 
 #[tokio::test]
@@ -467,16 +466,7 @@ async fn pictures_can_live_on_a_branch() {
 #[tokio::test]
 async fn an_app_logs_in_once_and_knows_its_rights() {
     let github = FakeGithub::start().await;
-    let key = include_str!("../../../drift-runner/testdata/app-key.pem");
-    let settings = Settings {
-        login: Login::App {
-            id: 12345,
-            key: AppKey::parse(key).unwrap(),
-            installation: None,
-        },
-        ..settings_at(&github.base(), Screenshots::Link, TOKEN)
-    };
-    let board = Github::new(settings).unwrap();
+    let board = board_of_an_app(&github);
     assert_eq!(board.granted().await.unwrap().unwrap()["issues"], "write");
     let tracker = Tracker::new(Box::new(board));
     opened(&tracker, &Tale::of("openai", "login")).await;

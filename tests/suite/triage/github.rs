@@ -60,6 +60,35 @@ on_both! {
         assert!(!log.contains(CLIENT_SECRET) && !log.contains("gho_"), "{log}");
     }
 
+    async fn who_is_no_longer_invited_is_out_as_soon_as_the_server_knows(engine: Engine) {
+        let github = FakeGithub::start().await;
+        github.add_person("octocat", &[]);
+        github.add_person("hubot", &["octo-org"]);
+        let site = site(engine, &github).await;
+        let with = |orgs: &str, users: &str| {
+            let site = site.clone().with("DRIFT_GITHUB_OAUTH_ORGS", orgs);
+            site.with("DRIFT_GITHUB_OAUTH_USERS", users)
+        };
+        let server = with("octo-org", "octocat").start().await;
+        let mut cookies = Vec::new();
+        for login in ["octocat", "hubot"] {
+            let mut visitor = Visitor::at(&server);
+            comes(&mut visitor, &server, &github, login).await;
+            assert_eq!(visitor.open("/").await.status, 200);
+            cookies.push(visitor.cookies);
+        }
+        server.stop().await;
+        for (orgs, users, status) in [("octo-org", "octocat", 200), ("octo-org", "monalisa", 303), ("", "octocat", 303)] {
+            let server = with(orgs, users).start().await;
+            for cookies in &cookies {
+                let mut visitor = Visitor::at(&server);
+                visitor.cookies = cookies.clone();
+                assert_eq!(visitor.open("/").await.status, status, "{orgs} {users}");
+            }
+            server.finish().await;
+        }
+    }
+
     async fn who_was_not_invited_stays_outside_and_is_told_why(engine: Engine) {
         let github = FakeGithub::start().await;
         github.add_person("mallory", &["evil-org"]);

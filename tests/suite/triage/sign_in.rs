@@ -45,9 +45,16 @@ on_both! {
         assert!(page.status == 200 && !page.text.contains("id=\"actions\""), "who only reads sees nothing to do");
 
         let token = page.token();
+        let mut copy = Visitor::at(&server);
+        copy.cookies = visitor.cookies.clone();
+        let mut elsewhere = Visitor::with(&server, &read).await;
         let answer = visitor.submit("/sign-out", &[("csrf", &token)]).await;
         assert_eq!((answer.status, answer.location()), (303, "/sign-in"));
         assert_eq!(visitor.open("/keys").await.status, 303);
+        // Whoever has a copy of the cookie is out, too; who signed in elsewhere with the same key is not.
+        assert_eq!(copy.open("/keys").await.status, 303);
+        assert_eq!(copy.open("/events/live").await.status, 303);
+        assert_eq!(elsewhere.open("/keys").await.status, 200);
         let log = server.finish().await;
         assert!(!log.contains(secret_of(&read)));
     }

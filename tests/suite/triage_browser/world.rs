@@ -26,9 +26,9 @@ pub struct World {
 }
 
 impl World {
-    pub async fn empty() -> Self {
+    async fn empty(engine: Engine) -> Self {
         let scopes = ["ingest", "runner", "admin"];
-        let (server, [ingest, runner, admin]) = Server::with_keys(Engine::Sqlite, scopes).await;
+        let (server, [ingest, runner, admin]) = Server::with_keys(engine, scopes).await;
         let outpost = Outpost::at(&server.base, &runner);
         Self {
             server,
@@ -40,8 +40,8 @@ impl World {
     }
 
     /// A page that was well at the last replay, and has another shape now. Nobody has reported it.
-    pub async fn with_a_changed_page() -> Self {
-        let mut world = Self::empty().await;
+    pub async fn with_a_changed_page(engine: Engine) -> Self {
+        let mut world = Self::empty(engine).await;
         let walked = json!({"type": "progress", "step": "verify", "tree": tree("link \"Old\"")});
         world.outpost.scraper(
             "openai",
@@ -64,8 +64,8 @@ impl World {
     }
 
     /// The drift of the demo: a page that was well, new terms over it, reports of two versions, a confirmed replay in Chromium.
-    pub async fn with_a_real_drift() -> Self {
-        let mut world = Self::empty().await;
+    pub async fn with_a_real_drift(engine: Engine) -> Self {
+        let mut world = Self::empty(engine).await;
         let site = RunningSite::start(OPENAI, &[], None).await;
         let flow = concat!(env!("CARGO_MANIFEST_DIR"), "/../ops/demo.toml");
         let command = json!([
@@ -116,8 +116,8 @@ impl World {
         world
     }
 
-    pub async fn with_hostile_words() -> Self {
-        let mut world = Self::empty().await;
+    pub async fn with_hostile_words(engine: Engine) -> Self {
+        let mut world = Self::empty(engine).await;
         let [words, runner, log, resource, key] = HOSTILE;
         world.outpost.set("DRIFT_RUNNER_NAME", runner);
         let hostile = format!("button \"{words}\"");

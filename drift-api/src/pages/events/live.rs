@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::HttpRequest;
 use actix_web::HttpResponse;
@@ -171,6 +171,8 @@ struct Watching {
     after: i64,
     /// What is to be said before news.
     first: VecDeque<Bytes>,
+    /// When the viewer was last known to be signed in still.
+    asked: Instant,
 }
 
 pub(in crate::pages) async fn follow(
@@ -196,6 +198,7 @@ pub(in crate::pages) async fn follow(
         news,
         after,
         first: VecDeque::from([Bytes::from_static(b"retry: 3000\n: watching\n\n")]),
+        asked: Instant::now(),
         viewer,
     };
     watching.catch_up().await?;
@@ -215,8 +218,10 @@ impl Watching {
     async fn catch_up(&mut self) -> Result<(), PageError> {
         let workspace = &self.viewer.workspace;
         let head = self.state.read(self.state.store.head(workspace)).await?;
-        if head - self.after > i64::from(MOST) {
-            self.first.push_back(skipped(head - self.after));
+        // Where the page stands is what a browser says, and may be anything.
+        let behind = head.saturating_sub(self.after);
+        if behind > i64::from(MOST) {
+            self.first.push_back(skipped(behind));
             self.after = head;
             return Ok(());
         }
@@ -245,10 +250,10 @@ impl Watching {
                 () = stop.cancelled() => return None,
                 news = self.news.recv() => news,
                 () = &mut quiet => {
-                    return self.viewer.may_still_look(&self.state).then(|| Bytes::from_static(b": still here\n\n"));
+                    return self.may_still_look().await.then(|| Bytes::from_static(b": still here\n\n"));
                 }
             };
-            if !self.viewer.may_still_look(&self.state) {
+            if !self.may_still_look().await {
                 return None;
             }
             match news {
@@ -266,6 +271,19 @@ impl Watching {
                 Err(RecvError::Closed) => return None,
             }
         }
+    }
+}
+
+impl Watching {
+    /// The database is asked now and then, and a database that is away for a moment ends nothing.
+    async fn may_still_look(&mut self) -> bool {
+        if self.asked.elapsed() >= KEEP_ALIVE {
+            self.asked = Instant::now();
+            if matches!(self.viewer.has_left(&self.state).await, Ok(true)) {
+                return false;
+            }
+        }
+        self.viewer.may_still_look(&self.state)
     }
 }
 

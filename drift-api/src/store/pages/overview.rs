@@ -3,7 +3,7 @@
 use drift_schema::run::Budget;
 use drift_schema::{Day, Micros, Service, Step, Workspace};
 
-use crate::lifecycle::drift::MUTED;
+use crate::lifecycle::drift::{MUTED, STUCK};
 use crate::lifecycle::{Drift, ServiceState};
 use crate::store::projection::ALL_SERVICES;
 use crate::store::session::{Row, Session};
@@ -19,11 +19,12 @@ const HEAT_OF: &str = "
     GROUP BY service, day";
 // A drift in a list: its state, when it was last reported, reports since a day, how many are fresh where that is not clear from
 // its stage, and of how many this is one.
-/// Drifts that somebody may look for, a list each: known to be broken, on their way, set aside.
-const LISTS: [[&str; 3]; 3] = [
+/// Drifts that somebody may look for, a list each: known to be broken, on their way, set aside, and those that nobody can tell of.
+const LISTS: [[&str; 3]; 4] = [
     ["open", "closed", "closed"],
     ["opening", "reopening", "settling"],
     [MUTED, MUTED, MUTED],
+    [STUCK, STUCK, STUCK],
 ];
 const OF_STAGES: &str = "
     SELECT listed.service, listed.step, listed.state,
@@ -34,31 +35,6 @@ const OF_STAGES: &str = "
         CAST(0 AS BIGINT), of_all
     FROM (SELECT workspace, service, step, state, COUNT(*) OVER () AS of_all FROM drifts
         WHERE workspace = $1 AND stage IN ($4, $5, $6)
-        ORDER BY service, step LIMIT $3) AS listed
-    ORDER BY listed.service, listed.step";
-/// Looked at, and nobody could tell. What they reported is no longer fresh, so that nothing looks again by itself.
-const STUCK: &str = "
-    SELECT listed.service, listed.step, listed.state,
-        (SELECT last_seen FROM batches WHERE batches.workspace = listed.workspace AND batches.service = listed.service
-            AND batches.step = listed.step ORDER BY day DESC LIMIT 1),
-        (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE batches.workspace = listed.workspace
-            AND batches.service = listed.service AND batches.step = listed.step AND day >= $2),
-        CAST(0 AS BIGINT), of_all
-    FROM (SELECT workspace, service, step, state, COUNT(*) OVER () AS of_all FROM drifts
-        WHERE workspace = $1 AND stage = 'unconfirmed'
-        AND state::json #>> '{judged,verdict}' IN ('blocked', 'auth')
-        ORDER BY service, step LIMIT $3) AS listed
-    ORDER BY listed.service, listed.step";
-const SQLITE_STUCK: &str = "
-    SELECT listed.service, listed.step, listed.state,
-        (SELECT last_seen FROM batches WHERE batches.workspace = listed.workspace AND batches.service = listed.service
-            AND batches.step = listed.step ORDER BY day DESC LIMIT 1),
-        (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE batches.workspace = listed.workspace
-            AND batches.service = listed.service AND batches.step = listed.step AND day >= $2),
-        CAST(0 AS BIGINT), of_all
-    FROM (SELECT workspace, service, step, state, COUNT(*) OVER () AS of_all FROM drifts
-        WHERE workspace = $1 AND stage = 'unconfirmed'
-        AND json_extract(state, '$.judged.verdict') IN ('blocked', 'auth')
         ORDER BY service, step LIMIT $3) AS listed
     ORDER BY listed.service, listed.step";
 const OF_SERVICE: &str = "
@@ -78,7 +54,7 @@ const FRESH: &str = "
         CAST(SUM(count) AS BIGINT), COUNT(*) OVER ()
     FROM batches LEFT JOIN drifts
         ON drifts.workspace = batches.workspace AND drifts.service = batches.service AND drifts.step = batches.step
-    WHERE batches.workspace = $1 AND fresh AND (stage IS NULL OR stage IN ('unconfirmed', 'fixed'))
+    WHERE batches.workspace = $1 AND fresh AND (stage IS NULL OR stage IN ('unconfirmed', 'stuck', 'fixed'))
     GROUP BY batches.service, batches.step ORDER BY MAX(last_seen) DESC LIMIT $2";
 const REPORTED_OF: &str = "
     SELECT service, step, CAST(NULL AS TEXT), MAX(last_seen), CAST(SUM(count) AS BIGINT),
@@ -203,18 +179,12 @@ impl Store {
 impl Session {
     /// The drifts that something is to be done about, by somebody or by the next tick.
     async fn concerns(&mut self, scope: &str, day: &str, look: &mut OverviewLook) -> Result<()> {
-        let stuck = if self.is_sqlite() {
-            SQLITE_STUCK
-        } else {
-            STUCK
-        };
         let params = || [scope.into(), day.into(), MOST.into()];
         for stages in LISTS {
             let ([scope, day, most], [a, b, c]) = (params(), stages.map(Into::into));
             let params = [scope, day, most, a, b, c];
             look.take(&self.rows(OF_STAGES, params).await?)?;
         }
-        look.take(&self.rows(stuck, params()).await?)?;
         let rows = self.rows(FRESH, [scope.into(), MOST.into()]).await?;
         look.take(&rows)
     }

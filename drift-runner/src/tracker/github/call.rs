@@ -26,7 +26,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(30);
 /// Between the tries of a read.
 const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
-/// Pages of a hundred. Nobody has that many issues of ours; a server that always names a next page ends here.
+/// What lists are asked for by, and the most that GitHub gives.
+pub(super) const PER_PAGE: usize = 100;
+/// Nobody has that many issues of ours; a server that always names a next page ends here.
 const MOST_PAGES: usize = 200;
 /// Lists that are kept for their ETags.
 const MOST_KEPT: usize = 500;
@@ -74,6 +76,7 @@ impl Caller {
         }
         let mut pauses = PAUSES.iter();
         let mut patience = self.settings.patience;
+        let mut renewals = 1..=1;
         loop {
             self.is_open()?;
             let session = self.session().await?;
@@ -81,6 +84,7 @@ impl Caller {
                 .send(&session.octocrab, "GET", path, Some(headers.clone()), None)
                 .await
             {
+                Ok(answer) if self.is_over(&session, &answer, &mut renewals).await => continue,
                 Ok(answer) if answer.status < 500 => {
                     match self.wait_for_limit(&answer, &mut patience).await? {
                         Waited::Again => continue,
@@ -109,9 +113,10 @@ impl Caller {
         Ok(pages)
     }
 
-    /// Sends a write once. It is sent again only where GitHub said that a limit kept it from being done.
+    /// Sends a write once. It is sent again only where GitHub said that it was not done: for a limit, or for a token that ended.
     pub async fn write(&self, method: &str, path: &str, body: &Value) -> Result<Answer, Trouble> {
         let mut patience = self.settings.patience;
+        let mut renewals = 1..=1;
         loop {
             self.is_open()?;
             self.pace.wait().await;
@@ -120,6 +125,7 @@ impl Caller {
                 .send(&session.octocrab, method, path, None, Some(body))
                 .await
             {
+                Ok(answer) if self.is_over(&session, &answer, &mut renewals).await => continue,
                 Ok(answer) if answer.status < 500 => answer,
                 Ok(answer) => {
                     return Err(Trouble::Unknown {
@@ -156,6 +162,19 @@ impl Caller {
         let session = self.log_in(now).await?;
         *current = Some(session.clone());
         Ok(session)
+    }
+
+    /// Whether the App's token ended before its time, as when the App is installed anew or our clock is behind, and is to be replaced.
+    async fn is_over(&self, used: &Session, answer: &Answer, renewals: &mut impl Iterator) -> bool {
+        if answer.status != 401 || used.until.is_none() || renewals.next().is_none() {
+            return false;
+        }
+        // Others may have replaced it already.
+        let mut current = self.session.lock().await;
+        if current.as_ref().is_some_and(|it| it.until == used.until) {
+            *current = None;
+        }
+        true
     }
 
     async fn log_in(&self, now: Micros) -> Result<Session, Trouble> {
@@ -245,7 +264,9 @@ impl Caller {
             return kept;
         }
         let mut all = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if answer.status == 200 && answer.etag().is_some() && all.len() < MOST_KEPT {
+        // Where another page follows a full one, that one stays as it was, and so would its ETag.
+        let may_be_kept = answer.etag().is_some() && !answer.is_full_and_last(PER_PAGE);
+        if answer.status == 200 && may_be_kept && all.len() < MOST_KEPT {
             all.insert(path.to_owned(), answer.clone());
         } else {
             all.remove(path);

@@ -18,13 +18,14 @@ impl Github {
         digest: &Digest,
         png: &[u8],
     ) -> Result<String, Trouble> {
-        self.ensure_branch().await?;
         let file = format!("pictures/{digest}.png");
         let path = self.repository.path(&format!("/contents/{file}"));
         // Relative, so that it works in private repositories too, for those who may see them.
         let target = format!("../blob/{BRANCH}/{file}?raw=true");
         let body = json!({"message": format!("Add {digest}"), "content": STANDARD.encode(png), "branch": BRANCH});
+        let mut is_branch_lost = false;
         for _ in 0..3 {
+            self.ensure_branch().await?;
             if self
                 .caller
                 .get(&format!("{path}?ref={BRANCH}"))
@@ -38,6 +39,11 @@ impl Github {
             match answer {
                 // 409: somebody else committed at the same moment. 422: it is there by now.
                 Ok(answer) if matches!(answer.status, 409 | 422) => {}
+                // Somebody removed the branch since we made it; or a right is missing, for which GitHub says 404 too.
+                Ok(answer) if answer.status == 404 && !is_branch_lost => {
+                    is_branch_lost = true;
+                    *self.branch.lock().await = false;
+                }
                 Ok(answer) => {
                     return answer
                         .expect(&[200, 201], "commit a screenshot", RIGHT)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use reqwest::header::{self, HeaderMap, HeaderValue};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 use url::Url;
 
@@ -13,6 +13,8 @@ use crate::tracker::text::neutral;
 
 /// What GitHub asks for where it names no time.
 const SECONDARY_LIMIT: Duration = Duration::from_secs(60);
+
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone)]
 pub(in crate::tracker::github) struct Answer {
@@ -66,6 +68,12 @@ impl Answer {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// A list with as much as a page may have, and none after it.
+    pub fn is_full_and_last(&self, per_page: usize) -> bool {
+        let items = serde_json::from_str::<Vec<IgnoredAny>>(&self.body);
+        items.is_ok_and(|items| items.len() >= per_page) && self.next_page().is_none()
+    }
+
     /// How long a limit of GitHub's keeps us out.
     pub fn limit(&self, now: DateTime<Utc>) -> Option<Duration> {
         if !matches!(self.status, 403 | 429) {
@@ -75,7 +83,8 @@ impl Answer {
             .header("retry-after")
             .and_then(|text| text.parse().ok())
         {
-            return Some(Duration::from_secs(seconds));
+            // A server that asks for none would have us ask without end.
+            return Some(Duration::from_secs(seconds).max(SHORTEST_WAIT));
         }
         if self.header("x-ratelimit-remaining") == Some("0") {
             let reset: i64 = self.header("x-ratelimit-reset")?.parse().ok()?;
@@ -132,6 +141,9 @@ impl Answer {
         let right =
             accepted.map_or_else(|| right.to_owned(), |accepted| accepted.replace('=', ": "));
         let hint = match self.status {
+            301 | 307 | 308 => {
+                "the repository has another name now, which GITHUB_REPOSITORY is to say".to_owned()
+            }
             403 => format!("the token lacks the right `{right}`"),
             404 => format!(
                 "either it is not there, or the token lacks the right `{right}`, for which GitHub says 404 too"
@@ -207,6 +219,7 @@ mod tests {
             Some(60)
         );
         assert_eq!(seconds(429, &[], ""), Some(60));
+        assert_eq!(seconds(429, &[("retry-after", "0")], ""), Some(1));
         // A missing right is no limit.
         assert_eq!(
             seconds(
