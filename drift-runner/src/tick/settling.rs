@@ -215,7 +215,9 @@ impl<'a> Settling<'a> {
             (Task::Reopen, Some(issue)) => tracker.reopen(&story, issue, self.room).await,
             _ => tracker.open(&story, self.room).await,
         };
+        // A comment that the fix holds leaves the description, and the pictures in it, as it is.
         if let Ok(Effect::Did(_, issue)) = &effect
+            && task != Task::Settle
             && tracker.board().keeps_pictures()
         {
             // After the issue, which never waits for a picture.
