@@ -204,6 +204,7 @@ impl<'a> Settling<'a> {
             tree: None,
             tree_link: None,
             changes: None,
+            page: self.runner.page(&self.run.service, &drift.step_hash),
             command: self.command.as_deref(),
             follows: None,
             now: Micros::now(),

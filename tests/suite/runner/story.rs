@@ -131,7 +131,10 @@ async fn without_a_repository_issues_are_files() {
     assert!(settled.contains("The fix holds"), "{settled}");
     // What was proved is shown for as long as somebody reads it.
     for text in [&text, &settled] {
-        assert!(text.contains("![Screenshot of the replay](<pictures/"), "{text}");
+        assert!(
+            text.contains("![Screenshot of the replay](<pictures/"),
+            "{text}"
+        );
     }
     server.finish().await;
 }

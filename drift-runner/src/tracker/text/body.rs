@@ -60,8 +60,15 @@ fn what_broke(story: &Story<'_>) -> String {
     let host = story.proof.and_then(|proof| proof.url_host.as_ref());
     let place = host.map_or_else(String::new, |host| format!(" on {}", code(host.as_str())));
     let name = kind.map_or_else(String::new, |kind| format!(" ({})", code(kind_name(kind))));
+    let page = story.page.as_ref().map_or_else(String::new, |page| {
+        let label = "Timeline, plot, and what can be decided";
+        format!(
+            "\n{}: replay, mute, mark as fixed, rename.\n",
+            link(label, page)
+        )
+    });
     format!(
-        "The scraper of {} {happened} at its step {step}{place}{name}.\n",
+        "The scraper of {} {happened} at its step {step}{place}{name}.\n{page}",
         code(story.service.as_str())
     )
 }
@@ -183,7 +190,7 @@ fn changes(story: &Story<'_>, shown: bool) -> String {
         "### What changed in the tree\n\n{}\n\n",
         code(&changes.sentence())
     );
-    for change in changes.what_changed() {
+    for change in changes.other_changes() {
         text += &format!("- {}\n", code(&change));
     }
     if !changes.is_empty() {
