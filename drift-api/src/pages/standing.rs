@@ -1,7 +1,7 @@
 //! How a drift stands, in words for whoever decides what to do next. Pure.
 
 use drift_schema::Micros;
-use drift_schema::run::Verdict;
+use drift_schema::run::{IssueState, Verdict};
 
 use crate::lifecycle::Drift;
 use crate::lifecycle::drift::Stage;
@@ -69,11 +69,23 @@ pub(super) fn of(drift: &Drift, fresh: bool, paused: bool, now: Micros) -> Stand
         _ => None,
     };
     let mut it = match drift.stage {
-        _ if drift.renamed_to.is_some() => standing(
-            Turn::Nobody,
-            "renamed",
-            "The step has another name now, and what is reported of it is about that one.",
-        ),
+        _ if let Some(name) = &drift.renamed_to => {
+            let words = format!(
+                "This step is called {name} now, and what is reported of it is about that one."
+            );
+            let is_open = drift
+                .issue
+                .as_ref()
+                .is_some_and(|issue| issue.state == IssueState::Open);
+            let rest = match is_open {
+                true => format!(
+                    " {} is still open, and nothing more is written to it: close it by hand.",
+                    capital(&issue)
+                ),
+                false => String::new(),
+            };
+            standing(Turn::Nobody, "renamed", &(words + &rest))
+        }
         _ if is_muted => standing(
             Turn::Nobody,
             "muted",
@@ -122,6 +134,9 @@ pub(super) fn of(drift: &Drift, fresh: bool, paused: bool, now: Micros) -> Stand
                 "failed",
                 "The last replay failed on our own side. Another report looks again.",
             ),
+            (None, _) if drift.last_good.is_some() => {
+                standing(Turn::Nobody, "passes", "The last replay passed this step.")
+            }
             _ => standing(
                 Turn::Nobody,
                 "quiet",
@@ -168,6 +183,11 @@ pub(super) fn of(drift: &Drift, fresh: bool, paused: bool, now: Micros) -> Stand
                 ),
             ),
         },
+        Stage::Settling if drift.declared.is_some() => standing(
+            Turn::Machine,
+            "marked fixed",
+            &format!("Somebody marked it as fixed. The runner is about to say so at {issue}."),
+        ),
         Stage::Settling => standing(
             Turn::Machine,
             "fix holds",
@@ -206,7 +226,7 @@ fn capital(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use drift_schema::run::{Issue, IssueState};
+    use drift_schema::run::Issue;
     use uuid::Uuid;
 
     use super::*;
@@ -242,6 +262,15 @@ mod tests {
     fn what_a_machine_can_go_on_with_is_nobodys_work() {
         assert_eq!(turn(&Drift::default(), true), (Turn::Machine, "reported"));
         assert_eq!(turn(&Drift::default(), false), (Turn::Nobody, "quiet"));
+        let passed = Drift {
+            last_good: Some(drift_schema::run::Good {
+                at: NOW,
+                tree: None,
+                scraper_version: None,
+            }),
+            ..Drift::default()
+        };
+        assert_eq!(turn(&passed, false), (Turn::Nobody, "passes"));
         let proved = judged(Stage::Opening, Verdict::Confirmed, 60);
         assert_eq!(turn(&proved, true), (Turn::Machine, "proved"));
         let open = judged(Stage::Open, Verdict::Confirmed, 60);
@@ -286,6 +315,19 @@ mod tests {
         assert_eq!(later.badge, "replay asked");
         open.renamed_to = Some(drift_schema::Step::parse("other").unwrap());
         assert_eq!(turn(&open, true), (Turn::Nobody, "renamed"));
+        let words = |drift: &Drift| of(drift, true, false, NOW).words;
+        assert!(
+            words(&open).contains("called other now"),
+            "{}",
+            words(&open)
+        );
+        assert!(
+            words(&open).ends_with("close it by hand."),
+            "{}",
+            words(&open)
+        );
+        open.issue.as_mut().unwrap().state = IssueState::Closed;
+        assert!(!words(&open).contains("ssue #12"), "{}", words(&open));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use drift_schema::run::Budget;
 use drift_schema::{Day, Micros, Service, Step, Workspace};
 
-use crate::lifecycle::drift::MUTED;
+use crate::lifecycle::drift::{MUTED, RENAMED};
 use crate::lifecycle::{Drift, ServiceState};
 use crate::store::projection::ALL_SERVICES;
 use crate::store::session::{Row, Session};
@@ -19,11 +19,12 @@ const HEAT_OF: &str = "
     GROUP BY service, day";
 // A drift in a list: its state, when it was last reported, reports since a day, how many are fresh where that is not clear from
 // its stage, and of how many this is one.
-/// Drifts that somebody may look for, a list each: known to be broken, on their way, set aside.
+/// Drifts that somebody may look for, a list each: known to be broken, on their way, set aside. Under its old name a step is
+/// looked for as long as an issue of that name is open (no other part of a state has `"state"`, and no text in it a bare quote).
 const LISTS: [[&str; 3]; 3] = [
     ["open", "closed", "closed"],
     ["opening", "reopening", "settling"],
-    [MUTED, MUTED, MUTED],
+    [MUTED, RENAMED, RENAMED],
 ];
 const OF_STAGES: &str = "
     SELECT listed.service, listed.step, listed.state,
@@ -33,7 +34,7 @@ const OF_STAGES: &str = "
             AND batches.service = listed.service AND batches.step = listed.step AND day >= $2),
         CAST(0 AS BIGINT), of_all
     FROM (SELECT workspace, service, step, state, COUNT(*) OVER () AS of_all FROM drifts
-        WHERE workspace = $1 AND stage IN ($4, $5, $6)
+        WHERE workspace = $1 AND stage IN ($4, $5, $6) AND (stage <> 'renamed' OR state LIKE '%\"state\":\"open\"%')
         ORDER BY service, step LIMIT $3) AS listed
     ORDER BY listed.service, listed.step";
 /// Looked at, and nobody could tell. What they reported is no longer fresh, so that nothing looks again by itself.
