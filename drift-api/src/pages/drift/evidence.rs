@@ -14,6 +14,8 @@ use crate::store::DriftLook;
 
 pub(super) struct Evidence {
     pub(super) proved: Option<Proved>,
+    /// A replay has passed the step since it was proved.
+    pub(super) is_past: bool,
     /// What a scraper sent of its own accord, where there is no proof of ours.
     pub(super) reported: Option<Picture>,
     pub(super) good_tree: Option<Digest>,
@@ -86,6 +88,10 @@ impl Evidence {
                 proof: proof.clone(),
                 picture,
             }),
+            is_past: match (proof, &look.drift.last_good) {
+                (Some(proof), Some(good)) => good.at > proof.at,
+                _ => false,
+            },
             reported,
             good_tree,
             compared,
