@@ -49,6 +49,11 @@ pub(super) struct Proved {
 }
 
 impl Evidence {
+    /// Whether there is nothing to show, and nothing to compare.
+    pub(super) fn is_empty(&self) -> bool {
+        self.proved.is_none() && self.reported.is_none() && self.good_tree.is_none()
+    }
+
     pub(super) async fn gather(
         state: &State,
         workspace: &Workspace,
