@@ -111,6 +111,8 @@ pub(super) async fn show(
     let evidence = Evidence::gather(&state, &viewer.workspace, &drift, now).await?;
     let last_words = LastWords::find(&state, &viewer, &drift).await?;
     let timeline = timeline::of(&drift, &story::names(&state, &viewer.workspace), now);
+    let waiting = drift.days.iter().filter(|day| day.fresh);
+    let waiting = waiting.map(|day| day.first_seen).min();
     let seen = &drift.seen;
     let facts = [
         ("Kind", &seen.kinds),
@@ -122,7 +124,7 @@ pub(super) async fn show(
     page(&DriftPage {
         frame: Frame::new(viewer, Section::Overview, title),
         url: super::parts::drift_url(&drift.service, &drift.step),
-        standing: standing::of(&drift.drift, seen.fresh > 0, drift.of_service.paused, now),
+        standing: standing::of(&drift.drift, waiting, drift.of_service.paused, now),
         issue: drift.drift.issue.as_ref().map(IssueLink::of),
         first_seen: when(seen.first),
         last_seen: when(seen.last),

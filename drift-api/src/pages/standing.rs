@@ -42,8 +42,10 @@ pub(super) struct Standing {
     pub(super) words: String,
 }
 
-/// `fresh` says whether reports wait that nobody has looked at, `paused` whether replays of the service are switched off.
-pub(super) fn of(drift: &Drift, fresh: bool, paused: bool, now: Micros) -> Standing {
+/// `waiting` says since when reports wait that nobody has looked at, `paused` whether replays of the service are switched off.
+pub(super) fn of(drift: &Drift, waiting: Option<Micros>, paused: bool, now: Micros) -> Standing {
+    let fresh = waiting.is_some();
+    let forgotten = waiting.is_some_and(|since| since.plus_seconds(OVERDUE_SECONDS) < now);
     let verdict = drift.judged.as_ref().map(|judged| judged.verdict);
     let issue = match &drift.issue {
         Some(issue) => format!("issue #{}", issue.number),
@@ -101,6 +103,11 @@ pub(super) fn of(drift: &Drift, fresh: bool, paused: bool, now: Micros) -> Stand
                 Turn::Machine,
                 "retrying",
                 "The last replay failed on our own side. It is tried again, a little later each time.",
+            ),
+            _ if forgotten && !paused => standing(
+                Turn::Yours,
+                "not looked at",
+                "Reported hours ago, and no replay has looked at it: perhaps no scraper serves it. \u{201c}drift-runner check\u{201d} says why.",
             ),
             _ => standing(
                 Turn::Machine,
@@ -254,7 +261,7 @@ mod tests {
     }
 
     fn turn(drift: &Drift, fresh: bool) -> (Turn, &'static str) {
-        let it = of(drift, fresh, false, NOW);
+        let it = of(drift, fresh.then_some(NOW), false, NOW);
         (it.turn, it.badge)
     }
 
@@ -275,7 +282,7 @@ mod tests {
         assert_eq!(turn(&proved, true), (Turn::Machine, "proved"));
         let open = judged(Stage::Open, Verdict::Confirmed, 60);
         assert_eq!(turn(&open, true), (Turn::Mender, "broken"));
-        assert!(of(&open, true, false, NOW).words.contains("issue #12"));
+        assert!(of(&open, Some(NOW), false, NOW).words.contains("issue #12"));
     }
 
     #[test]
@@ -290,7 +297,7 @@ mod tests {
         assert_eq!(turn(&closed, false), (Turn::Machine, "to be verified"));
         closed.closed_at = Some(NOW.minus_seconds(120));
         assert_eq!(turn(&closed, false), (Turn::Yours, "cannot tell"));
-        let words = of(&closed, false, false, NOW).words;
+        let words = of(&closed, None, false, NOW).words;
         assert!(words.starts_with("Issue #12 was closed, but"), "{words}");
     }
 
@@ -311,11 +318,11 @@ mod tests {
             counted: 0,
         });
         assert_eq!(turn(&open, true), (Turn::Nobody, "muted"));
-        let later = of(&open, true, false, NOW.plus_seconds(61));
+        let later = of(&open, Some(NOW), false, NOW.plus_seconds(61));
         assert_eq!(later.badge, "replay asked");
         open.renamed_to = Some(drift_schema::Step::parse("other").unwrap());
         assert_eq!(turn(&open, true), (Turn::Nobody, "renamed"));
-        let words = |drift: &Drift| of(drift, true, false, NOW).words;
+        let words = |drift: &Drift| of(drift, Some(NOW), false, NOW).words;
         assert!(
             words(&open).contains("called other now"),
             "{}",
@@ -331,10 +338,27 @@ mod tests {
     }
 
     #[test]
+    fn what_no_runner_takes_for_hours_is_somebodys_to_ask_about() {
+        let reported = |seconds| {
+            of(
+                &Drift::default(),
+                Some(NOW.minus_seconds(seconds)),
+                false,
+                NOW,
+            )
+        };
+        assert_eq!(reported(2 * 3_600).turn, Turn::Machine);
+        assert_eq!(
+            (reported(4 * 3_600).turn, reported(4 * 3_600).badge),
+            (Turn::Yours, "not looked at")
+        );
+    }
+
+    #[test]
     fn nothing_waits_for_a_machine_that_is_switched_off() {
-        let it = of(&Drift::default(), true, true, NOW);
+        let it = of(&Drift::default(), Some(NOW), true, NOW);
         assert_eq!(it.turn, Turn::Yours);
         assert!(it.words.ends_with("are paused."), "{}", it.words);
-        assert_eq!(of(&Drift::default(), false, true, NOW).turn, Turn::Nobody);
+        assert_eq!(of(&Drift::default(), None, true, NOW).turn, Turn::Nobody);
     }
 }

@@ -201,7 +201,7 @@ impl Difference {
     }
 
     /// The edit that the first hunk is about.
-    fn nearest(&self) -> Option<String> {
+    pub fn nearest(&self) -> Option<String> {
         let near = self.hunks.first().map(|hunk| hunk.path.as_str());
         let edit = self.edits.iter().find(|edit| Some(edit.path()) == near);
         edit.or(self.edits.first()).map(Edit::say)

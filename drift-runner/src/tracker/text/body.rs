@@ -186,12 +186,14 @@ fn changes(story: &Story<'_>, shown: bool) -> String {
     if !shown {
         return "### What changed in the tree\n\n_Left out: the text around this block leaves no room._\n".to_owned();
     }
-    let mut text = format!(
-        "### What changed in the tree\n\n{}\n\n",
-        code(&changes.sentence())
-    );
-    for change in changes.other_changes() {
-        text += &format!("- {}\n", code(&change));
+    let mut text = "### What changed in the tree\n\n".to_owned();
+    match changes.nearest() {
+        Some(first) => {
+            for change in std::iter::once(first).chain(changes.other_changes()) {
+                text += &format!("- {}\n", code(&change));
+            }
+        }
+        None => text += &format!("{}\n", code(&changes.sentence())),
     }
     if !changes.is_empty() {
         text += &format!("\n{}", cut(&changes.patch(), "diff", CHANGES_BYTES, None));
