@@ -169,6 +169,19 @@ on_both! {
         server.finish().await;
     }
 
+    async fn what_no_runner_takes_for_hours_needs_somebody(engine: Engine) {
+        let (server, [read, ingest]) = Server::with_keys(engine, ["read", "ingest"]).await;
+        server.report(&ingest, &report("openai", "signup-form")).await;
+        let mut db = Db::open(&server.site).await;
+        db.must("UPDATE batches SET first_seen = first_seen - 18000000000").await;
+        for path in ["/", "/?service=openai", &format!("/drifts/openai/{HASH}")] {
+            Page::of(&server, &read, path).await.assert_says("Reported hours ago, and no replay has looked at it");
+        }
+        Page::of(&server, &read, "/").await.assert_says("Needs somebody not looked at");
+        server.site.ok(&["rebuild"]).await;
+        server.finish().await;
+    }
+
     async fn the_log_says_how_it_was_last_found(engine: Engine) {
         let (server, [read, ingest]) = Server::with_keys(engine, ["read", "ingest"]).await;
         server.report(&ingest, &report("openai", "signup-form")).await;
