@@ -133,6 +133,13 @@ impl Keyring {
             .is_some_and(|key| key.is_in_force(Micros::now()))
     }
 
+    /// What a key is called in its workspace, also when it is good no longer.
+    pub fn name(&self, workspace: &Workspace, id: &str) -> Option<String> {
+        let keys = self.keys.load();
+        let key = keys.get(id).filter(|key| key.workspace == *workspace)?;
+        Some(key.name.clone())
+    }
+
     async fn refresh_for_a_stranger(&self) -> Result<(), StoreError> {
         let asked = Instant::now();
         let mut looked = self.looked.lock().await;

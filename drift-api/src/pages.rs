@@ -4,7 +4,7 @@
 //! All of it works without JavaScript; with it the log goes on by itself and the plots can be read off.
 
 mod actions;
-mod assets;
+pub(crate) mod assets;
 mod drift;
 mod error;
 mod events;

@@ -90,7 +90,7 @@ impl Scrapers {
         let shown = path.display();
         let text = std::fs::read_to_string(path).map_err(|error| {
             Problems::one(format!(
-                "cannot read {shown}: {error}. It says which scraper serves which service; DRIFT_SCRAPERS names another file"
+                "cannot read {shown}: {error}. It says which scraper serves which service, as in `[scrapers.openai]` and below it `command = [\"./scraper\"]`; DRIFT_SCRAPERS names another file"
             ))
         })?;
         Self::parse(&text).map_err(|error| Problems::one(format!("{shown}: {}", error.trim_end())))

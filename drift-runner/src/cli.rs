@@ -217,6 +217,7 @@ fn runner(
         .unwrap_or_else(|| format!("{}:{}", host.trim(), std::process::id()));
     Ok(Runner {
         api,
+        pages: settings.pages.clone(),
         tracker: Tracker::new(board),
         scrapers: Scrapers::read(&settings.scrapers)?,
         stage: Stage {

@@ -10,7 +10,7 @@ use drift_client::config::{Environment, Problems};
 use drift_client::scrapers::parse_duration;
 use drift_telemetry::OtelSettings;
 use secrecy::SecretString;
-use url::Url;
+use url::{Host, Url};
 
 use crate::tick::Limits;
 use crate::tracker::github::{self, AppKey, Login, Repository, Screenshots};
@@ -23,6 +23,8 @@ const LONGEST_LEASE: u64 = 3_600;
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub api: Url,
+    /// Where the triage pages are for whoever reads an issue.
+    pub pages: Option<Url>,
     pub key: SecretString,
     pub patience: Duration,
     pub scrapers: PathBuf,
@@ -89,6 +91,15 @@ impl Reader<'_> {
         } else {
             self.tracker()
         };
+        let pages = match self.environment.get("DRIFT_PUBLIC_URL") {
+            Some(_) => self.url("DRIFT_PUBLIC_URL"),
+            // Files are read on this machine, too; issues at GitHub are not.
+            None => {
+                let is_far = matches!(tracker, Some(TrackerSettings::Github(_)));
+                api.clone()
+                    .filter(|api| !(is_far && is_of_this_machine(api)))
+            }
+        };
         let concurrency = match flags.concurrency {
             Some(number) => Some(number),
             None => self.with("DRIFT_CONCURRENCY", |text| {
@@ -130,6 +141,7 @@ impl Reader<'_> {
         });
         Some(Settings {
             api: api?,
+            pages,
             key: key?,
             patience: patience?,
             scrapers: PathBuf::from(self.text("DRIFT_SCRAPERS")),
@@ -270,6 +282,15 @@ impl Reader<'_> {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
             _ => Err("is not an http or https URL"),
         })
+    }
+}
+
+fn is_of_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => true,
     }
 }
 

@@ -11,11 +11,12 @@ mod summary;
 use std::time::Duration;
 
 use drift_client::scrapers::Scrapers;
-use drift_schema::Service;
 use drift_schema::run::{Asked, Claim, Claimed, Observed, Run, Work};
+use drift_schema::{Service, StepHash};
 use futures_util::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info_span};
+use url::Url;
 use uuid::Uuid;
 
 use crate::api::{Api, ApiError};
@@ -29,6 +30,8 @@ pub use summary::{DriftSummary, ServiceSummary, Summary, words};
 /// Everything that a pass needs of the world.
 pub struct Runner {
     pub api: Api,
+    /// Where the triage pages are for whoever reads an issue.
+    pub pages: Option<Url>,
     pub tracker: Tracker,
     pub scrapers: Scrapers,
     pub stage: Stage,
@@ -77,6 +80,11 @@ impl Runner {
         let summary = self.pass(wanted).instrument(info_span!("tick")).await?;
         self.metrics.passed(&summary, begun.elapsed());
         Ok(summary)
+    }
+
+    fn page(&self, service: &Service, step: &StepHash) -> Option<String> {
+        let base = self.pages.as_ref()?.as_str().trim_end_matches('/');
+        Some(format!("{base}/drifts/{service}/{step}"))
     }
 
     async fn pass(&self, wanted: &Wanted) -> Result<Summary, ApiError> {

@@ -72,6 +72,17 @@ impl<'a> Runner<'a> {
         Held::of(&claimed)
     }
 
+    /// The same for somebody who wants to see the scraper run, whatever was reported.
+    pub async fn claim_by_hand(&self, service: &str) -> Held {
+        let claim = json!({
+            "run": Uuid::new_v4(), "service": service, "runner": self.name, "lease_seconds": self.lease_seconds,
+            "budget": self.budget, "by_hand": true,
+        });
+        let (status, claimed) = self.call("/drift/runs", &claim).await;
+        assert_eq!(status, StatusCode::OK, "{claimed}");
+        Held::of(&claimed)
+    }
+
     /// Why there is no run: the reason, or `nothing`.
     pub async fn withheld(&self, service: &str) -> String {
         let (status, claimed) = self.ask(Uuid::new_v4(), service).await;

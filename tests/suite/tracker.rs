@@ -99,6 +99,10 @@ impl Tale {
             tree: Some(self.tree.clone()),
             tree_link: None,
             changes: None,
+            page: Some(format!(
+                "https://drift.example/drifts/{}/{}",
+                self.service, self.drift.step_hash
+            )),
             command: Some("drift-scraper run flows/openai.toml"),
             follows: None,
             now: NOON,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
-use drift_schema::{Code, Scope};
+use drift_schema::{Code, Refusal, Scope};
 
 use super::State;
 use super::body::{Only, only};
@@ -30,8 +30,23 @@ impl State {
         if key.may(any_of) {
             Ok(key)
         } else {
-            Err(Code::InsufficientScope.into())
+            Err(Refusal::of(Code::InsufficientScope)
+                .rule(needed(any_of))
+                .into())
         }
+    }
+}
+
+fn needed(any_of: &[Scope]) -> &'static str {
+    let may = |scope| any_of.contains(&scope);
+    match (may(Scope::Ingest), may(Scope::Read), may(Scope::Runner)) {
+        (true, false, false) => "needs scope ingest",
+        (true, true, _) => "needs scope ingest or read",
+        (true, false, true) => "needs scope ingest or runner",
+        (false, true, false) => "needs scope read",
+        (false, true, true) => "needs scope read or runner",
+        (false, false, true) => "needs scope runner",
+        (false, false, false) => "needs scope admin",
     }
 }
 

@@ -13,6 +13,8 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::pages::assets::STYLE;
+
 use super::{
     actions, artifacts, batches, drifts, events, fresh, health, hooks, known, reports, runs,
 };
@@ -132,15 +134,23 @@ async fn problems() -> HttpResponse {
         .iter()
         .map(|code| {
             format!(
-                "<tr id=\"{code}\"><td><code>{code}</code></td><td>{}</td><td>{}</td></tr>\n",
+                "<tr id=\"{code}\"><th scope=\"row\"><code>{code}</code></th><td>{}</td><td>{}</td></tr>\n",
                 code.status(),
                 code.title()
             )
         })
         .collect();
     let page = format!(
-        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Refusals</title>\n\
-         <h1>Refusals</h1>\n<table>\n<tr><th>Code</th><th>Status</th><th>Meaning</th></tr>\n{rows}</table>\n"
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta name=\"color-scheme\" content=\"light dark\">\
+         <title>Refusals · Drift tracker</title><link rel=\"stylesheet\" href=\"{}\">\n\
+         <main>\n<p class=\"crumbs\"><a href=\"/docs/\">Docs</a></p>\n<h1>Refusals</h1>\n\
+         <p>Every error is a problem document (RFC 9457) with one of these codes, which do not change.</p>\n\
+         <section><table class=\"stack\">\n\
+         <thead><tr><th scope=\"col\">Code</th><th scope=\"col\">Status</th><th scope=\"col\">Meaning</th></tr></thead>\n\
+         <tbody>\n{rows}</tbody></table></section>\n</main>\n</html>\n",
+        STYLE.url()
     );
     HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")

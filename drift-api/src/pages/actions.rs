@@ -13,6 +13,8 @@ use super::{PageError, Viewer};
 use crate::http::State;
 use crate::http::actions::one_or_all;
 
+/// Beside all forms of a drift: where the browser is when one of them has been sent.
+const DECIDE: &str = "decide";
 /// The forms of a drift, by the action that each is for.
 const FORMS: [&str; 8] = [
     "replay",
@@ -44,7 +46,7 @@ pub(super) async fn on_drift(
     let name = name.filter(|name| FORMS.contains(&name.as_str()));
     let trouble = |why: String| match &name {
         Some(name) => Notice::trouble(why).beside(name),
-        None => Notice::trouble(why),
+        None => Notice::trouble(why).beside(DECIDE),
     };
     let action = match drift_action(form) {
         Ok(action) => action,
@@ -56,7 +58,7 @@ pub(super) async fn on_drift(
         .store
         .act_on_drift(&viewer.workspace, &service, &hash, action, by, now);
     match state.read(acted).await?.ok_or(NONE)? {
-        Ok(_) => Notice::done(done).on(&page, &state).await,
+        Ok(_) => Notice::done(done).beside(DECIDE).on(&page, &state).await,
         Err(refused) => {
             let why = format!("That cannot be done: {refused}.");
             trouble(why).on(&page, &state).await

@@ -9,11 +9,13 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use actix_web::web::{Data, Path};
 use askama::Template;
-use drift_schema::run::Counted;
-use drift_schema::{Micros, Service, StepHash};
+use drift_schema::run::{Counted, Verdict};
+use drift_schema::{Micros, ScraperVersion, Service, StepHash};
+use uuid::Uuid;
 
 use super::parts::{IssueLink, grouped};
 use super::standing::{self, Standing};
+use super::story;
 use super::time::When;
 use super::{Frame, PageError, Section, Viewer, page};
 use crate::http::State;
@@ -23,6 +25,8 @@ use plot::Plot;
 use timeline::{Entry, What};
 
 const NONE: PageError = PageError::NotFound("drift");
+/// Of the scraper's last words, in characters.
+const MOST_WORDS: usize = 400;
 
 #[derive(Template)]
 #[template(path = "drift.html")]
@@ -37,10 +41,19 @@ struct DriftPage {
     last_good: Option<When>,
     first_bad: Option<When>,
     evidence: Evidence,
+    last_words: Option<LastWords>,
+    /// A scraper that trips, though a maintainer said that this version has the fix.
+    doubted_by: Option<ScraperVersion>,
     older: Vec<Proved>,
     plot: Option<Plot>,
     facts: Vec<Fact>,
     timeline: Vec<Entry>,
+}
+
+/// The end of what the scraper logged in the run that judged the drift: often the cause in plain words.
+struct LastWords {
+    text: String,
+    run: Uuid,
 }
 
 /// Values of one thing that reports say, the commonest first.
@@ -96,6 +109,10 @@ pub(super) async fn show(
     let now = Micros::now();
     let when = |at: Option<Micros>| at.map(|at| When::new(at, now));
     let evidence = Evidence::gather(&state, &viewer.workspace, &drift, now).await?;
+    let last_words = LastWords::find(&state, &viewer, &drift).await?;
+    let timeline = timeline::of(&drift, &story::names(&state, &viewer.workspace), now);
+    let waiting = drift.days.iter().filter(|day| day.fresh);
+    let waiting = waiting.map(|day| day.first_seen).min();
     let seen = &drift.seen;
     let facts = [
         ("Kind", &seen.kinds),
@@ -107,7 +124,7 @@ pub(super) async fn show(
     page(&DriftPage {
         frame: Frame::new(viewer, Section::Overview, title),
         url: super::parts::drift_url(&drift.service, &drift.step),
-        standing: standing::of(&drift.drift, seen.fresh > 0, drift.of_service.paused, now),
+        standing: standing::of(&drift.drift, waiting, drift.of_service.paused, now),
         issue: drift.drift.issue.as_ref().map(IssueLink::of),
         first_seen: when(seen.first),
         last_seen: when(seen.last),
@@ -120,10 +137,50 @@ pub(super) async fn show(
             .filter(|(_, counted)| !counted.is_empty())
             .map(|(name, counted)| Fact::new(name, counted))
             .collect(),
-        timeline: timeline::of(&drift, now),
+        doubted_by: doubted_by(&drift),
+        timeline,
         evidence,
+        last_words,
         drift,
     })
+}
+
+/// The newest that tripped and is not older than the version in which somebody says it is fixed.
+fn doubted_by(look: &DriftLook) -> Option<ScraperVersion> {
+    let declared = look
+        .decided
+        .fix_declared
+        .and(look.drift.fixed_in.as_ref())?;
+    let reported = look.seen.versions.iter();
+    let reported = reported.filter_map(|one| ScraperVersion::parse(&one.value).ok());
+    let tripped = reported.chain(look.drift.newest_broken.clone());
+    tripped
+        .filter(|version| !version.is_older_than(declared))
+        .reduce(|a, b| if a.is_older_than(&b) { b } else { a })
+}
+
+impl LastWords {
+    /// None: the step passed, or the run is not over or said nothing.
+    async fn find(
+        state: &State,
+        viewer: &Viewer,
+        look: &DriftLook,
+    ) -> Result<Option<Self>, PageError> {
+        let judged = look.drift.judged.as_ref();
+        let Some(judged) = judged.filter(|it| it.verdict != Verdict::NotReproduced) else {
+            return Ok(None);
+        };
+        let run = state.store.run_look(&viewer.workspace, judged.run);
+        let Some(run) = state.read(run).await? else {
+            return Ok(None);
+        };
+        let line = run.log.log_tail.lines().rev().map(str::trim);
+        let line = line.into_iter().find(|line| !line.is_empty());
+        Ok(line.map(|line| Self {
+            text: compare::cut(line, MOST_WORDS),
+            run: judged.run,
+        }))
+    }
 }
 
 /// The same as JSON, as the API gives it.

@@ -10,7 +10,7 @@ use drift_schema::answer::LoggedEvent;
 use drift_schema::{Event, Micros};
 use serde::Deserialize;
 
-use super::story::{self, Told};
+use super::story::{self, Names, Told};
 use super::time::When;
 use super::{Frame, PageError, Section, Viewer, page};
 use crate::http::State;
@@ -76,10 +76,10 @@ struct Row {
 }
 
 impl Row {
-    fn new(event: &LoggedEvent, now: Micros) -> Self {
+    fn new(event: &LoggedEvent, names: Names<'_>, now: Micros) -> Self {
         Self {
             at: When::new(event.recorded_at, now),
-            told: story::of(event),
+            told: story::of(event, names),
         }
     }
 }
@@ -132,6 +132,10 @@ pub(super) async fn list(
         .log_look(&viewer.workspace, &filter, before, PAGE);
     let look = state.read(look).await?;
     let now = Micros::now();
+    let names = story::names(&state, &viewer.workspace);
+    let rows = look.events.iter();
+    let rows = rows.map(|event| Row::new(event, &names, now)).collect();
+    drop(names);
     let everything = [("", "Everything"), (BUT_REPORTS, "Everything but reports")];
     let single = Event::KINDS.iter().map(|(kind, _)| (*kind, *kind));
     let kinds = everything
@@ -152,11 +156,7 @@ pub(super) async fn list(
         query: query(&filter),
         filter,
         is_older: before.is_some(),
-        rows: look
-            .events
-            .iter()
-            .map(|event| Row::new(event, now))
-            .collect(),
+        rows,
         older: look.older,
         checked: look.verification.map(|it| Checked::new(it, look.head, now)),
         head: look.head,

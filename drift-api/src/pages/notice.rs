@@ -20,7 +20,7 @@ pub(crate) struct Notice {
     pub(crate) text: String,
     /// Whether it could not be done.
     pub(crate) is_trouble: bool,
-    /// The form beside which it is said. None: at the top of the page.
+    /// The form, or the forms, beside which it is said. None: at the top of the page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) form: Option<String>,
 }

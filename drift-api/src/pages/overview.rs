@@ -25,6 +25,8 @@ const SILENT_SECONDS: i64 = 3 * 3_600;
 const MOST_SERVICES: usize = 40;
 /// Drifts in one list.
 const MOST_ITEMS: usize = 60;
+/// Of what nobody has to look at, so many stand there at once.
+const AT_ONCE: usize = 8;
 
 #[derive(Deserialize)]
 pub(super) struct Asked {
@@ -44,10 +46,10 @@ struct Overview {
     all_paused: bool,
     heat: HeatMap,
     /// What a person is to look at, and what goes on by itself.
-    yours: Vec<Item>,
-    others: Vec<Item>,
+    yours: List,
+    others: List,
     /// Muted, fixed, or passed: nobody's work.
-    rest: Vec<Item>,
+    rest: List,
     more: i64,
     fixed: i64,
     services: Vec<Spending>,
@@ -59,6 +61,12 @@ struct Runner {
     seen: Option<When>,
     /// Too long ago.
     is_silent: bool,
+}
+
+struct List {
+    first: Vec<Item>,
+    /// Folded.
+    more: Vec<Item>,
 }
 
 /// A drift in a list.
@@ -176,12 +184,23 @@ impl Overview {
             only,
             public_url,
             heat,
-            yours,
-            others,
-            rest,
+            yours: List::of(yours, MOST_ITEMS),
+            others: List::of(others, AT_ONCE),
+            rest: List::of(rest, AT_ONCE),
             services,
             more_services,
         }
+    }
+}
+
+impl List {
+    fn of(mut items: Vec<Item>, at_once: usize) -> Self {
+        let more = items.split_off(at_once.min(items.len()));
+        Self { first: items, more }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.first.is_empty()
     }
 }
 
@@ -193,13 +212,13 @@ impl Item {
             drift,
             last_seen,
             recent,
-            fresh,
+            waiting,
         } = concern;
         Self {
             url: drift_url(service, step),
             service: service.clone(),
             step: step.to_string(),
-            standing: standing::of(drift, *fresh > 0, paused, now),
+            standing: standing::of(drift, *waiting, paused, now),
             issue: drift.issue.as_ref().map(IssueLink::of),
             last_seen: last_seen.map(|at| (at, When::new(at, now))),
             recent: *recent,

@@ -13,6 +13,7 @@ use super::story;
 use super::time::{When, span};
 use super::{Frame, PageError, Section, Viewer, page};
 use crate::http::State;
+use crate::lifecycle::RunLog;
 use crate::lifecycle::run::Status;
 use crate::store::RunLook;
 
@@ -61,6 +62,8 @@ struct Row {
     class: &'static str,
     status: &'static str,
     drifts: Vec<Handled>,
+    /// How far the scraper came, where the run was for no drift that is known.
+    way: Option<String>,
 }
 
 /// One drift of a run.
@@ -78,6 +81,7 @@ struct Taken {
     took: String,
     /// Of the longest one, in hundredths.
     share: u64,
+    is_passed: bool,
 }
 
 struct Resource {
@@ -127,6 +131,7 @@ pub(super) async fn show(
         step: step.step.clone(),
         took: span(step.millis),
         share: (step.millis.saturating_mul(100) / longest).max(1),
+        is_passed: look.log.passed.contains(&step.step),
     });
     // What it removed may be older than the run.
     let mut resources: Vec<Resource> = look
@@ -200,7 +205,8 @@ impl Row {
         });
         Self {
             id: run.to_string(),
-            short: run.to_string().chars().take(8).collect(),
+            // Its end: ids begin with the time, and those of a minute alike.
+            short: run.simple().to_string()[24..].to_owned(),
             service: service.clone(),
             runner: log.runner.clone(),
             by_hand: log.by_hand,
@@ -209,6 +215,16 @@ impl Row {
             class,
             status,
             drifts: drifts.collect(),
+            way: way(log).filter(|_| log.tasks.is_empty()),
         }
     }
+}
+
+fn way(log: &RunLog) -> Option<String> {
+    let mut steps = log.steps.iter().map(|taken| &taken.step);
+    steps.clone().next()?;
+    Some(match steps.find(|step| !log.passed.contains(step)) {
+        Some(step) => format!("did not pass {step}"),
+        None => "passed every step".to_owned(),
+    })
 }

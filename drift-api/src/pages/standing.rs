@@ -1,7 +1,7 @@
 //! How a drift stands, in words for whoever decides what to do next. Pure.
 
 use drift_schema::Micros;
-use drift_schema::run::Verdict;
+use drift_schema::run::{IssueState, Verdict};
 
 use crate::lifecycle::Drift;
 use crate::lifecycle::drift::Stage;
@@ -42,8 +42,10 @@ pub(super) struct Standing {
     pub(super) words: String,
 }
 
-/// `fresh` says whether reports wait that nobody has looked at, `paused` whether replays of the service are switched off.
-pub(super) fn of(drift: &Drift, fresh: bool, paused: bool, now: Micros) -> Standing {
+/// `waiting` says since when reports wait that nobody has looked at, `paused` whether replays of the service are switched off.
+pub(super) fn of(drift: &Drift, waiting: Option<Micros>, paused: bool, now: Micros) -> Standing {
+    let fresh = waiting.is_some();
+    let forgotten = waiting.is_some_and(|since| since.plus_seconds(OVERDUE_SECONDS) < now);
     let verdict = drift.judged.as_ref().map(|judged| judged.verdict);
     let issue = match &drift.issue {
         Some(issue) => format!("issue #{}", issue.number),
@@ -69,11 +71,23 @@ pub(super) fn of(drift: &Drift, fresh: bool, paused: bool, now: Micros) -> Stand
         _ => None,
     };
     let mut it = match drift.stage {
-        _ if drift.renamed_to.is_some() => standing(
-            Turn::Nobody,
-            "renamed",
-            "The step has another name now, and what is reported of it is about that one.",
-        ),
+        _ if let Some(name) = &drift.renamed_to => {
+            let words = format!(
+                "This step is called {name} now, and what is reported of it is about that one."
+            );
+            let is_open = drift
+                .issue
+                .as_ref()
+                .is_some_and(|issue| issue.state == IssueState::Open);
+            let rest = match is_open {
+                true => format!(
+                    " {} is still open, and nothing more is written to it: close it by hand.",
+                    capital(&issue)
+                ),
+                false => String::new(),
+            };
+            standing(Turn::Nobody, "renamed", &(words + &rest))
+        }
         _ if is_muted => standing(
             Turn::Nobody,
             "muted",
@@ -89,6 +103,11 @@ pub(super) fn of(drift: &Drift, fresh: bool, paused: bool, now: Micros) -> Stand
                 Turn::Machine,
                 "retrying",
                 "The last replay failed on our own side. It is tried again, a little later each time.",
+            ),
+            _ if forgotten && !paused => standing(
+                Turn::Yours,
+                "not looked at",
+                "Reported hours ago, and no replay has looked at it: perhaps no scraper serves it. \u{201c}drift-runner check\u{201d} says why.",
             ),
             _ => standing(
                 Turn::Machine,
@@ -122,6 +141,9 @@ pub(super) fn of(drift: &Drift, fresh: bool, paused: bool, now: Micros) -> Stand
                 "failed",
                 "The last replay failed on our own side. Another report looks again.",
             ),
+            (None, _) if drift.last_good.is_some() => {
+                standing(Turn::Nobody, "passes", "The last replay passed this step.")
+            }
             _ => standing(
                 Turn::Nobody,
                 "quiet",
@@ -168,6 +190,11 @@ pub(super) fn of(drift: &Drift, fresh: bool, paused: bool, now: Micros) -> Stand
                 ),
             ),
         },
+        Stage::Settling if drift.declared.is_some() => standing(
+            Turn::Machine,
+            "marked fixed",
+            &format!("Somebody marked it as fixed. The runner is about to say so at {issue}."),
+        ),
         Stage::Settling => standing(
             Turn::Machine,
             "fix holds",
@@ -206,7 +233,7 @@ fn capital(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use drift_schema::run::{Issue, IssueState};
+    use drift_schema::run::Issue;
     use uuid::Uuid;
 
     use super::*;
@@ -234,7 +261,7 @@ mod tests {
     }
 
     fn turn(drift: &Drift, fresh: bool) -> (Turn, &'static str) {
-        let it = of(drift, fresh, false, NOW);
+        let it = of(drift, fresh.then_some(NOW), false, NOW);
         (it.turn, it.badge)
     }
 
@@ -242,11 +269,20 @@ mod tests {
     fn what_a_machine_can_go_on_with_is_nobodys_work() {
         assert_eq!(turn(&Drift::default(), true), (Turn::Machine, "reported"));
         assert_eq!(turn(&Drift::default(), false), (Turn::Nobody, "quiet"));
+        let passed = Drift {
+            last_good: Some(drift_schema::run::Good {
+                at: NOW,
+                tree: None,
+                scraper_version: None,
+            }),
+            ..Drift::default()
+        };
+        assert_eq!(turn(&passed, false), (Turn::Nobody, "passes"));
         let proved = judged(Stage::Opening, Verdict::Confirmed, 60);
         assert_eq!(turn(&proved, true), (Turn::Machine, "proved"));
         let open = judged(Stage::Open, Verdict::Confirmed, 60);
         assert_eq!(turn(&open, true), (Turn::Mender, "broken"));
-        assert!(of(&open, true, false, NOW).words.contains("issue #12"));
+        assert!(of(&open, Some(NOW), false, NOW).words.contains("issue #12"));
     }
 
     #[test]
@@ -261,7 +297,7 @@ mod tests {
         assert_eq!(turn(&closed, false), (Turn::Machine, "to be verified"));
         closed.closed_at = Some(NOW.minus_seconds(120));
         assert_eq!(turn(&closed, false), (Turn::Yours, "cannot tell"));
-        let words = of(&closed, false, false, NOW).words;
+        let words = of(&closed, None, false, NOW).words;
         assert!(words.starts_with("Issue #12 was closed, but"), "{words}");
     }
 
@@ -282,17 +318,47 @@ mod tests {
             counted: 0,
         });
         assert_eq!(turn(&open, true), (Turn::Nobody, "muted"));
-        let later = of(&open, true, false, NOW.plus_seconds(61));
+        let later = of(&open, Some(NOW), false, NOW.plus_seconds(61));
         assert_eq!(later.badge, "replay asked");
         open.renamed_to = Some(drift_schema::Step::parse("other").unwrap());
         assert_eq!(turn(&open, true), (Turn::Nobody, "renamed"));
+        let words = |drift: &Drift| of(drift, Some(NOW), false, NOW).words;
+        assert!(
+            words(&open).contains("called other now"),
+            "{}",
+            words(&open)
+        );
+        assert!(
+            words(&open).ends_with("close it by hand."),
+            "{}",
+            words(&open)
+        );
+        open.issue.as_mut().unwrap().state = IssueState::Closed;
+        assert!(!words(&open).contains("ssue #12"), "{}", words(&open));
+    }
+
+    #[test]
+    fn what_no_runner_takes_for_hours_is_somebodys_to_ask_about() {
+        let reported = |seconds| {
+            of(
+                &Drift::default(),
+                Some(NOW.minus_seconds(seconds)),
+                false,
+                NOW,
+            )
+        };
+        assert_eq!(reported(2 * 3_600).turn, Turn::Machine);
+        assert_eq!(
+            (reported(4 * 3_600).turn, reported(4 * 3_600).badge),
+            (Turn::Yours, "not looked at")
+        );
     }
 
     #[test]
     fn nothing_waits_for_a_machine_that_is_switched_off() {
-        let it = of(&Drift::default(), true, true, NOW);
+        let it = of(&Drift::default(), Some(NOW), true, NOW);
         assert_eq!(it.turn, Turn::Yours);
         assert!(it.words.ends_with("are paused."), "{}", it.words);
-        assert_eq!(of(&Drift::default(), false, true, NOW).turn, Turn::Nobody);
+        assert_eq!(of(&Drift::default(), None, true, NOW).turn, Turn::Nobody);
     }
 }

@@ -4,9 +4,21 @@
 use drift_schema::answer::LoggedEvent;
 use drift_schema::event::{DriftMuted, Event, IssueChange};
 use drift_schema::run::{Ending, Task, Verdict};
-use drift_schema::{Service, Step};
+use drift_schema::{Service, Step, Workspace};
 
 use super::parts::{counted, drift_url, short};
+use crate::http::State;
+
+/// What a key is called, by its id.
+pub(super) type Names<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Those of the keys of a workspace.
+pub(super) fn names<'a>(
+    state: &'a State,
+    workspace: &'a Workspace,
+) -> impl Fn(&str) -> Option<String> + 'a {
+    |id| state.keyring.name(workspace, id)
+}
 
 pub(super) struct Told {
     pub(super) position: i64,
@@ -17,6 +29,8 @@ pub(super) struct Told {
     pub(super) service: Option<Service>,
     pub(super) step: Option<Step>,
     pub(super) run: Option<String>,
+    /// Whose decision it was.
+    pub(super) by: Option<String>,
     /// The payload, for whoever wants to know it exactly.
     pub(super) json: String,
 }
@@ -27,7 +41,7 @@ impl Told {
     }
 }
 
-pub(super) fn of(event: &LoggedEvent) -> Told {
+pub(super) fn of(event: &LoggedEvent, names: Names<'_>) -> Told {
     let json = event.data.as_ref().map(ToString::to_string);
     let word = |name: &str| event.data.as_ref()?.get(name)?.as_str();
     let mut told = Told {
@@ -38,6 +52,10 @@ pub(super) fn of(event: &LoggedEvent) -> Told {
         service: word("service").and_then(|it| Service::parse(it).ok()),
         step: word("step").and_then(|it| Step::parse(it).ok()),
         run: word("run").map(str::to_owned),
+        // That of evidence is a program's.
+        by: word("by")
+            .filter(|_| event.kind != "artifact-stored")
+            .map(|by| actor(by, names)),
         json: json.unwrap_or_default(),
     };
     let decoded = match event.data {
@@ -60,6 +78,14 @@ pub(super) fn of(event: &LoggedEvent) -> Told {
     told
 }
 
+fn actor(by: &str, names: Names<'_>) -> String {
+    match by.strip_prefix("github:") {
+        Some(login) => login.to_owned(),
+        None if by == "cli" => "the command line".to_owned(),
+        None => names(by).unwrap_or_else(|| format!("key {by}")),
+    }
+}
+
 fn sentence(event: &Event) -> (&'static str, String) {
     match event {
         Event::ReportReceived(it) => (
@@ -77,19 +103,17 @@ fn sentence(event: &Event) -> (&'static str, String) {
         ),
         Event::BatchesExpired(it) => ("", format!("Counters before {} forgotten", it.before)),
         Event::KeyRevoked(it) => ("yours", format!("Key {} revoked", it.key)),
-        Event::RunClaimed(it) => (
-            "waiting",
-            format!(
-                "{} took it{}: {}",
-                it.runner,
-                if it.by_hand { ", by hand" } else { "" },
-                it.tasks
-                    .iter()
-                    .map(|claimed| format!("{} {}", task(claimed.task), claimed.step))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ),
-        ),
+        Event::RunClaimed(it) => ("waiting", {
+            let tasks = it.tasks.iter();
+            let tasks: Vec<String> = tasks
+                .map(|claimed| format!("{} {}", task(claimed.task), claimed.step))
+                .collect();
+            let by_hand = if it.by_hand { ", by hand" } else { "" };
+            match tasks.is_empty() {
+                true => format!("{} took it{by_hand}", it.runner),
+                false => format!("{} took it{by_hand}: {}", it.runner, tasks.join(", ")),
+            }
+        }),
         Event::RunExpired(_) => (
             "yours",
             "The runner was not heard of any more, and its lease ran out".to_owned(),
@@ -145,7 +169,7 @@ fn sentence(event: &Event) -> (&'static str, String) {
                     format!("Issue #{number} reopened: the fix does not hold"),
                 ),
                 Task::Bump => ("", format!("Counted at issue #{number}")),
-                Task::Settle => ("good", format!("Told issue #{number} that the fix holds")),
+                Task::Settle => ("good", format!("Told issue #{number} that it is fixed")),
                 Task::Replay | Task::Verify => ("", format!("Issue #{number}")),
             }
         }
@@ -155,7 +179,7 @@ fn sentence(event: &Event) -> (&'static str, String) {
             IssueChange::Gone => ("yours", "The issue is gone".to_owned()),
             IssueChange::Moved { number, .. } => ("", format!("The issue is #{number} now")),
         },
-        Event::ReplayAsked(_) => ("waiting", "Somebody asked for a replay".to_owned()),
+        Event::ReplayAsked(_) => ("waiting", "A replay was asked for".to_owned()),
         Event::ReplayDropped(_) => ("", "The replay is not wanted any more".to_owned()),
         Event::DriftMuted(it) => ("", muted(it)),
         Event::DriftUnmuted(it) => match it.by {
@@ -167,8 +191,8 @@ fn sentence(event: &Event) -> (&'static str, String) {
         },
         Event::FixDeclared(it) => ("good", format!("Marked as fixed in {}", it.fixed_in)),
         Event::FixWithdrawn(_) => ("broken", "Not fixed after all".to_owned()),
-        Event::StepRenamed(it) => ("", format!("Called {} from now on", it.to)),
-        Event::StepRenameUndone(_) => ("", "A step of its own again".to_owned()),
+        Event::StepRenamed(it) => ("", format!("{} is called {} from now on", it.step, it.to)),
+        Event::StepRenameUndone(it) => ("", format!("{} is a step of its own again", it.step)),
         Event::ReplaysPaused(it) => (
             "yours",
             format!("Replays paused{}", of_service(&it.service)),
@@ -252,7 +276,7 @@ mod tests {
     use super::*;
 
     fn told(kind: &str, data: Option<serde_json::Value>) -> Told {
-        of(&LoggedEvent {
+        let event = LoggedEvent {
             position: 7,
             recorded_at: Micros(0),
             kind: kind.to_owned(),
@@ -260,7 +284,8 @@ mod tests {
             report_id: None,
             data,
             hash: String::new(),
-        })
+        };
+        of(&event, &|id| (id == "k1").then(|| "laptop".to_owned()))
     }
 
     #[test]
@@ -275,6 +300,33 @@ mod tests {
         );
         let hash = Step::parse("login").unwrap().hash();
         assert_eq!(it.drift_url().unwrap(), format!("/drifts/openai/{hash}"));
+    }
+
+    #[test]
+    fn a_decision_is_somebodys() {
+        let asked = |by: &str| {
+            let data = json!({"service": "openai", "step": "login", "by": by});
+            told("replay-asked", Some(data)).by.unwrap()
+        };
+        let shown = ["k1", "k2", "github:octocat", "cli"].map(asked);
+        assert_eq!(shown, ["laptop", "key k2", "octocat", "the command line"]);
+        let stored =
+            json!({"by": "k1", "media_type": "image/png", "sha256": "0".repeat(64), "size": 1});
+        assert_eq!(told("artifact-stored", Some(stored)).by, None);
+    }
+
+    #[test]
+    fn a_run_says_what_it_was_claimed_for_if_anything() {
+        let claimed = |tasks: serde_json::Value| {
+            let run = "01a1ffe6-ef3b-75e0-95f8-0c4f10ea7433";
+            let data = json!({"by_hand": true, "run": run, "runner": "vm:1", "service": "openai", "tasks": tasks});
+            told("run-claimed", Some(data)).words
+        };
+        assert_eq!(claimed(json!([])), "vm:1 took it, by hand");
+        assert_eq!(
+            claimed(json!([{"step": "login", "task": "replay"}])),
+            "vm:1 took it, by hand: replay login"
+        );
     }
 
     #[test]

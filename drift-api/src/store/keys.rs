@@ -244,7 +244,9 @@ fn created(new: NewKey) -> Event {
 }
 
 fn no_such(id: &str) -> StoreError {
-    StoreError::Refused(format!("there is no key {id}"))
+    StoreError::Refused(format!(
+        "there is no key {id}; `drift-api key list` has them all"
+    ))
 }
 
 fn rate(stored: Option<i64>) -> Option<u32> {

@@ -95,7 +95,7 @@ globalThis.__drift ??= (() => {
   const describe = element => {
     const id = element.id ? ` id="${element.id}"` : '';
     const role = element.getAttribute('role') ? ` role="${element.getAttribute('role')}"` : '';
-    const text = collapse(element.textContent ?? '').slice(0, LONGEST_TEXT);
+    const text = collapse(element.innerText ?? element.textContent ?? '').slice(0, LONGEST_TEXT);
     return `<${element.localName}${id}${role}>${text ? ` "${text}"` : ''}`;
   };
 

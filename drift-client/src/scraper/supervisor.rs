@@ -108,6 +108,8 @@ fn supervise(program: OsString, arguments: Vec<OsString>) -> std::io::Result<()>
     let mut control = UnixStream::from(socket);
     let itself = rustix::process::getpid();
     rustix::process::set_child_subreaper(Some(itself))?;
+    // What is told is one line.
+    let named = program.to_string_lossy().replace(char::is_control, " ");
     let spawned = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
@@ -123,7 +125,7 @@ fn supervise(program: OsString, arguments: Vec<OsString>) -> std::io::Result<()>
     rustix::stdio::dup2_stderr(&nowhere)?;
     let child = match spawned {
         Ok(child) => child,
-        Err(error) => return tell(&mut control, &format!("failed {error}")),
+        Err(error) => return tell(&mut control, &format!("failed {named}: {error}")),
     };
     let scraper = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let Some(scraper) = scraper else {

@@ -11,6 +11,11 @@ const VARIABLES: &[Variable] = &[
         "where the backend is",
     ),
     Variable(
+        "DRIFT_PUBLIC_URL",
+        "",
+        "where people open it, for links in issues; without it: DRIFT_API_URL, unless only this machine knows that",
+    ),
+    Variable(
         "DRIFT_RUNNER_KEY",
         "",
         "its key, of scope runner (or a file with it: DRIFT_RUNNER_KEY_FILE)",

@@ -37,6 +37,19 @@ fn in_github_actions_they_go_to_the_repository_unless_somebody_says_otherwise() 
 }
 
 #[test]
+fn issues_link_to_pages_that_their_readers_can_open() {
+    let pages = |pairs: &[(&str, &str)]| read(pairs).unwrap().pages.map(String::from);
+    let near = "http://127.0.0.1:8080/";
+    assert_eq!(pages(&[]).as_deref(), Some(near));
+    let github = [("GITHUB_REPOSITORY", "a/b"), ("GITHUB_TOKEN", "t")];
+    assert_eq!(pages(&github), None);
+    for far in ["DRIFT_API_URL", "DRIFT_PUBLIC_URL"] {
+        let told = [github[0], github[1], (far, "https://drift.example/")];
+        assert_eq!(pages(&told).as_deref(), Some("https://drift.example/"));
+    }
+}
+
+#[test]
 fn every_problem_is_told_at_once_and_no_secret_with_it() {
     let environment = Environment::from_pairs([
         ("DRIFT_API_URL", "ftp://x"),

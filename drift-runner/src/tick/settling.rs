@@ -204,6 +204,7 @@ impl<'a> Settling<'a> {
             tree: None,
             tree_link: None,
             changes: None,
+            page: self.runner.page(&self.run.service, &drift.step_hash),
             command: self.command.as_deref(),
             follows: None,
             now: Micros::now(),
@@ -215,7 +216,9 @@ impl<'a> Settling<'a> {
             (Task::Reopen, Some(issue)) => tracker.reopen(&story, issue, self.room).await,
             _ => tracker.open(&story, self.room).await,
         };
+        // A comment that the fix holds leaves the description, and the pictures in it, as it is.
         if let Ok(Effect::Did(_, issue)) = &effect
+            && task != Task::Settle
             && tracker.board().keeps_pictures()
         {
             // After the issue, which never waits for a picture.

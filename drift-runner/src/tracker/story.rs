@@ -17,6 +17,8 @@ pub struct Story<'a> {
     pub tree_link: Option<String>,
     /// Against the last good run.
     pub changes: Option<Difference>,
+    /// Where people decide about it.
+    pub page: Option<String>,
     /// The scraper's command, for people.
     pub command: Option<&'a str>,
     /// An issue that is gone, in whose place this one comes.

@@ -173,6 +173,14 @@ impl Difference {
         lines
     }
 
+    /// Those that the sentence only counts.
+    pub fn other_changes(&self) -> Vec<String> {
+        let told = self.nearest();
+        let mut lines = self.what_changed();
+        lines.retain(|line| Some(line) != told.as_ref());
+        lines
+    }
+
     /// The hunks as the text of a `diff` block, at most sixty lines.
     pub fn patch(&self) -> String {
         const NOTE_AT: usize = 44;
@@ -193,7 +201,7 @@ impl Difference {
     }
 
     /// The edit that the first hunk is about.
-    fn nearest(&self) -> Option<String> {
+    pub fn nearest(&self) -> Option<String> {
         let near = self.hunks.first().map(|hunk| hunk.path.as_str());
         let edit = self.edits.iter().find(|edit| Some(edit.path()) == near);
         edit.or(self.edits.first()).map(Edit::say)

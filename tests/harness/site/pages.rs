@@ -13,9 +13,15 @@ use super::{Site, Switch};
 pub const BOT_WALL: &str = "<!doctype html><title>Just a moment...</title><h1>Just a moment...</h1>\
     <p>Enable JavaScript and cookies to continue</p>";
 
-const STYLE: &str = "body{font-family:sans-serif;margin:0;color:#202123}main{max-width:30rem;margin:2rem auto}\
-    label{display:block;margin:1rem 0}input{display:block;width:100%;padding:.5rem}\
-    .over{position:fixed;inset:0;background:#fffd;padding:6rem;z-index:9}";
+/// What lies over the form lies over all of the page, as a card in its middle.
+const STYLE: &str = "body{font-family:sans-serif;margin:0;color:#202123;background:#f7f7f8;line-height:1.5}\
+    header,footer{padding:1rem 2rem;background:#fff}header{border-bottom:1px solid #e3e3e8;font-weight:700}\
+    main{max-width:26rem;margin:2.5rem auto;padding:.5rem 2.5rem 2rem;background:#fff;border:1px solid #e3e3e8;border-radius:12px}\
+    a{color:#0b6e4f}label{display:block;margin:1rem 0}button{padding:.6rem 1.2rem;border:0;border-radius:6px;background:#0b6e4f;color:#fff}\
+    input{display:block;width:100%;box-sizing:border-box;padding:.6rem;border:1px solid #c5c5d2;border-radius:6px;font-size:1rem}\
+    .over{position:fixed;inset:0;background:#0009;display:grid;place-content:center;justify-items:start;gap:.6rem;z-index:9}\
+    .over::before{content:'';position:absolute;inset:calc(50% - 8rem) calc(50% - 14rem);background:#fff;border-radius:12px}\
+    .over>*{position:relative;margin:0}";
 
 fn page(site: &Site, title: &str, body: &str) -> HttpResponse {
     let name = site.layout.name;

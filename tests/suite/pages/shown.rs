@@ -18,7 +18,7 @@ on_both! {
         events.assert_says("key-created");
         events.assert_says("Key made: read");
         Page::of(&server, &read, "/events?kind=run-claimed").await.assert_says("There are none of these in the log.");
-        Page::of(&server, &read, "/?service=openai").await.assert_says("No reports yet");
+        Page::of(&server, &read, "/?service=openai").await.assert_says("Nothing of openai is in the log");
         server.finish().await;
     }
 
@@ -94,6 +94,8 @@ on_both! {
         drift.assert_says("is called \"Continue\" now");
         drift.assert_says("1 of 1 tries tripped (selector-missing)");
         drift.assert_says("with 1.4.1");
+        // The cause, as the scraper has it.
+        drift.assert_says("The scraper's last words: <script>alert('log')</script> run");
         drift.assert_says("Issue #7 opened");
         drift.assert_says("Not reproduced: the replay passed");
         drift.assert_says("2 reports");
@@ -107,10 +109,54 @@ on_both! {
         let runs = Page::of(&server, &read, "/runs").await;
         runs.assert_says("replay: Confirmed");
         let page = Page::of(&server, &read, &format!("/runs/{run}")).await;
-        page.assert_says("signup-form 20.1 s");
+        page.assert_says("signup-form 20.1 s not passed");
         page.assert_says("waited for the button");
         page.assert_says("removed account acct-1");
         page.assert_says("Everything was dealt with.");
+        server.finish().await;
+    }
+
+    async fn an_old_name_is_in_sight_for_as_long_as_its_issue_is_open(engine: Engine) {
+        let (server, [read, ingest, evidence, admin]) = Server::with_keys(engine, ["read", "ingest", "runner", "admin"]).await;
+        let runner = Runner::at(&server).await;
+        broken(&server, &ingest, &runner, &evidence, "- main\n").await;
+        let rename = json!({"action": "rename", "to": "sign-up"});
+        let request = server.client.post(server.url(&format!("/drift/drifts/openai/{HASH}/actions")));
+        let answer = request.bearer_auth(&admin).json(&rename).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+
+        let overview = Page::of(&server, &read, "/").await;
+        overview.assert_says("This step is called sign-up now, and what is reported of it is about that one. Issue #7 is still open");
+        let drift = Page::of(&server, &read, &format!("/drifts/openai/{HASH}")).await;
+        drift.assert_says("signup-form is called sign-up from now on by admin event");
+
+        runner.observe("openai", HASH, "closed").await;
+        let overview = Page::of(&server, &read, "/").await;
+        assert!(!overview.html.contains(">signup-form<"), "{}", overview.text());
+        let drift = Page::of(&server, &read, &format!("/drifts/openai/{HASH}")).await;
+        assert!(!drift.text().contains("still open"), "{}", drift.text());
+        server.finish().await;
+    }
+
+    async fn how_far_a_replay_by_hand_came_is_told(engine: Engine) {
+        let (server, [read]) = Server::with_keys(engine, ["read"]).await;
+        let runner = Runner::at(&server).await;
+        for (service, passed, told) in [
+            ("openai", &["open", "login"][..], "by hand: passed every step"),
+            ("openrouter", &["open"], "by hand: did not pass login"),
+        ] {
+            let held = runner.claim_by_hand(service).await;
+            for step in passed {
+                runner.say(&held, "passed", json!({"step": step})).await;
+            }
+            let steps = ["open", "login"].map(|step| json!({"step": step, "millis": 5}));
+            let (status, answer) = runner.say(&held, "finish", json!({"ending": "done", "steps": steps})).await;
+            assert_eq!(status, StatusCode::NO_CONTENT, "{answer}");
+            Page::of(&server, &read, "/runs").await.assert_says(told);
+            Page::of(&server, &read, &format!("/runs/{}", held.run)).await.assert_says("For no drift in particular");
+        }
+        // Steps that pass, of which nobody ever reported anything.
+        Page::of(&server, &read, "/?service=openai").await.assert_says("The last replay passed this step.");
         server.finish().await;
     }
 
@@ -155,6 +201,19 @@ on_both! {
         let page = Page::of(&server, &read, "/").await;
         page.assert_says("No tick for long. A runner was last heard of 5 h ago.");
         assert!(page.html.contains("class=\"loud\""));
+        server.finish().await;
+    }
+
+    async fn what_no_runner_takes_for_hours_needs_somebody(engine: Engine) {
+        let (server, [read, ingest]) = Server::with_keys(engine, ["read", "ingest"]).await;
+        server.report(&ingest, &report("openai", "signup-form")).await;
+        let mut db = Db::open(&server.site).await;
+        db.must("UPDATE batches SET first_seen = first_seen - 18000000000").await;
+        for path in ["/", "/?service=openai", &format!("/drifts/openai/{HASH}")] {
+            Page::of(&server, &read, path).await.assert_says("Reported hours ago, and no replay has looked at it");
+        }
+        Page::of(&server, &read, "/").await.assert_says("Needs somebody not looked at");
+        server.site.ok(&["rebuild"]).await;
         server.finish().await;
     }
 

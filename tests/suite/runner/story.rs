@@ -127,10 +127,14 @@ async fn without_a_repository_issues_are_files() {
     outpost.scraper("openai", &PASSES);
     let summary = outpost.tick().await;
     assert_eq!(summary["drifts"][0]["action"], "settled", "{summary}");
-    assert!(
-        std::fs::read_to_string(&file)
-            .unwrap()
-            .contains("The fix holds")
-    );
+    let settled = std::fs::read_to_string(&file).unwrap();
+    assert!(settled.contains("The fix holds"), "{settled}");
+    // What was proved is shown for as long as somebody reads it.
+    for text in [&text, &settled] {
+        assert!(
+            text.contains("![Screenshot of the replay](<pictures/"),
+            "{text}"
+        );
+    }
     server.finish().await;
 }

@@ -60,7 +60,12 @@ on_both! {
         assert!(desk.decide(&[("action", "unmute")]).await.contains("Unmuted."));
         assert_eq!(runner.tasks().await, ["openai login replay"]);
 
+        // A version that was reported itself cannot be the one: that is said, and taken for what it is.
+        let page = desk.decide(&[("action", "fixed"), ("version", "1.4.0")]).await;
+        assert!(page.contains("But 1.4.2 tripped here, too, and is not older"), "{page}");
+        desk.decide(&[("action", "not-fixed")]).await;
         let page = desk.decide(&[("action", "fixed"), ("version", "1.5.0")]).await;
+        assert!(!page.contains("tripped here, too"), "{page}");
         assert!(page.contains("Marked as fixed in 1.5.0."), "{page}");
         assert_eq!((desk.known().await["known_issue"]["fixed_in"].as_str(), runner.tasks().await.len()), (Some("1.5.0"), 0));
         assert!(desk.decide(&[("action", "not-fixed")]).await.contains("No longer marked as fixed."));

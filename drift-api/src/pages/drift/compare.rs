@@ -21,13 +21,13 @@ const REMEMBERED: usize = 64;
 pub(super) struct Compared {
     /// The change nearest to what failed, in words.
     pub(super) sentence: String,
-    /// All of them in words, a few lines.
-    pub(super) changes: Vec<String>,
+    /// The others in words, a few lines.
+    pub(super) others: Vec<String>,
     pub(super) hunks: Vec<Hunk>,
     /// Lines that had no room.
     pub(super) more: usize,
     /// Names and texts that are other ones now, which are in no hunk.
-    pub(super) texts: usize,
+    pub(super) texts: i64,
     is_empty: bool,
 }
 
@@ -79,7 +79,7 @@ impl Line {
         };
         Self {
             change,
-            text: cut(text),
+            text: cut(text, MOST_CHARS),
         }
     }
 }
@@ -117,17 +117,17 @@ impl Compared {
         let told = named('+').max(named('-'));
         Self {
             sentence: difference.sentence(),
-            changes: difference.what_changed(),
+            others: difference.other_changes(),
             hunks,
             more,
-            texts: difference.texts_changed.saturating_sub(told),
+            texts: i64::try_from(difference.texts_changed.saturating_sub(told)).unwrap_or(i64::MAX),
             is_empty: difference.is_empty() && difference.texts_changed == 0,
         }
     }
 }
 
-fn cut(line: &str) -> String {
-    match line.char_indices().nth(MOST_CHARS) {
+pub(super) fn cut(line: &str, most: usize) -> String {
+    match line.char_indices().nth(most) {
         Some((end, _)) => format!("{}\u{2026}", &line[..end]),
         None => line.to_owned(),
     }

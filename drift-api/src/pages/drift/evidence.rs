@@ -14,6 +14,8 @@ use crate::store::DriftLook;
 
 pub(super) struct Evidence {
     pub(super) proved: Option<Proved>,
+    /// A replay has passed the step since it was proved.
+    pub(super) is_past: bool,
     /// What a scraper sent of its own accord, where there is no proof of ours.
     pub(super) reported: Option<Picture>,
     pub(super) good_tree: Option<Digest>,
@@ -47,6 +49,11 @@ pub(super) struct Proved {
 }
 
 impl Evidence {
+    /// Whether there is nothing to show, and nothing to compare.
+    pub(super) fn is_empty(&self) -> bool {
+        self.proved.is_none() && self.reported.is_none() && self.good_tree.is_none()
+    }
+
     pub(super) async fn gather(
         state: &State,
         workspace: &Workspace,
@@ -86,6 +93,10 @@ impl Evidence {
                 proof: proof.clone(),
                 picture,
             }),
+            is_past: match (proof, &look.drift.last_good) {
+                (Some(proof), Some(good)) => good.at > proof.at,
+                _ => false,
+            },
             reported,
             good_tree,
             compared,

@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use drift_schema::Micros;
 
 use crate::pages::parts::counted;
-use crate::pages::story::{self, Told};
+use crate::pages::story::{self, Names, Told};
 use crate::pages::time::When;
 use crate::store::{DayOfDrift, DriftLook};
 
@@ -33,7 +33,7 @@ struct Burst {
     days: i64,
 }
 
-pub(super) fn of(look: &DriftLook, now: Micros) -> Vec<Entry> {
+pub(super) fn of(look: &DriftLook, names: Names<'_>, now: Micros) -> Vec<Entry> {
     let events: Vec<Micros> = look.moments.iter().map(|it| it.recorded_at).collect();
     let mut all: Vec<(Micros, What)> = bursts(&look.days, &events)
         .into_iter()
@@ -41,7 +41,7 @@ pub(super) fn of(look: &DriftLook, now: Micros) -> Vec<Entry> {
         .collect();
     // Behind the reports, so that of what came at the same moment the event is the newer.
     for moment in &look.moments {
-        all.push((moment.recorded_at, What::Event(story::of(moment))));
+        all.push((moment.recorded_at, What::Event(story::of(moment, names))));
     }
     all.sort_by_key(|(at, what)| (Reverse(*at), matches!(what, What::Reports { .. })));
     all.into_iter()

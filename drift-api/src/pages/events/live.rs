@@ -17,6 +17,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::{Asked, Row};
 use crate::http::State;
+use crate::pages::story::{self, Names};
 use crate::pages::{PageError, Viewer};
 use crate::store::{LogFilter, LogKinds};
 
@@ -56,8 +57,8 @@ struct LiveRow {
 }
 
 impl LiveRow {
-    fn new(event: &LoggedEvent, now: Micros) -> Option<Self> {
-        let row = Row::new(event, now);
+    fn new(event: &LoggedEvent, names: Names<'_>, now: Micros) -> Option<Self> {
+        let row = Row::new(event, names, now);
         let html = row.render().ok()?;
         // A frame ends at an empty line, so that no line of a row may end it.
         let data: String = html
@@ -150,9 +151,10 @@ async fn tell(state: Arc<State>, workspace: Workspace, feed: Weak<Feed>, mut aft
             continue;
         };
         let now = Micros::now();
+        let names = story::names(&state, &workspace);
         for event in &page.events {
             after = event.position;
-            if let Some(row) = LiveRow::new(event, now) {
+            if let Some(row) = LiveRow::new(event, &names, now) {
                 let _ = feed.news.send(News::Row(Arc::new(row)));
             }
         }
@@ -228,7 +230,9 @@ impl Watching {
         let page = self.state.store.events(workspace, self.after, MOST);
         let page = self.state.read(page).await?;
         let now = Micros::now();
-        for row in page.events.iter().filter_map(|it| LiveRow::new(it, now)) {
+        let names = story::names(&self.state, workspace);
+        let rows = page.events.iter();
+        for row in rows.filter_map(|it| LiveRow::new(it, &names, now)) {
             self.after = row.position;
             if row.is_wanted(&self.filter) {
                 self.first.push_back(row.frame);

@@ -3,7 +3,7 @@
 use drift_schema::run::Budget;
 use drift_schema::{Day, Micros, Service, Step, Workspace};
 
-use crate::lifecycle::drift::{MUTED, STUCK};
+use crate::lifecycle::drift::{MUTED, RENAMED, STUCK};
 use crate::lifecycle::{Drift, ServiceState};
 use crate::store::projection::ALL_SERVICES;
 use crate::store::session::{Row, Session};
@@ -11,19 +11,23 @@ use crate::store::{Result, Store};
 
 /// Drifts of one kind of concern that are read; of the rest there is a number.
 const MOST: i64 = 60;
+/// Fresh batches that are looked at for it.
+const MOST_FRESH: i64 = 5_000;
 
 const HEAT: &str = "
     SELECT service, day, CAST(SUM(count) AS BIGINT) FROM batches WHERE workspace = $1 AND day >= $2 GROUP BY service, day";
 const HEAT_OF: &str = "
     SELECT service, day, CAST(SUM(count) AS BIGINT) FROM batches WHERE workspace = $1 AND service = $3 AND day >= $2
     GROUP BY service, day";
-// A drift in a list: its state, when it was last reported, reports since a day, how many are fresh where that is not clear from
-// its stage, and of how many this is one.
+// A drift in a list: its state, when it was last reported, reports since a day, since when fresh ones wait where that is not
+// clear from its stage, and of how many this is one.
 /// Drifts that somebody may look for, a list each: known to be broken, on their way, set aside, and those that nobody can tell of.
+/// Under its old name a step is looked for as long as an issue of that name is open (no other part of a state has `"state"`, and
+/// no text in it a bare quote).
 const LISTS: [[&str; 3]; 4] = [
     ["open", "closed", "closed"],
     ["opening", "reopening", "settling"],
-    [MUTED, MUTED, MUTED],
+    [MUTED, RENAMED, RENAMED],
     [STUCK, STUCK, STUCK],
 ];
 const OF_STAGES: &str = "
@@ -32,9 +36,9 @@ const OF_STAGES: &str = "
             AND batches.step = listed.step ORDER BY day DESC LIMIT 1),
         (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE batches.workspace = listed.workspace
             AND batches.service = listed.service AND batches.step = listed.step AND day >= $2),
-        CAST(0 AS BIGINT), of_all
+        CAST(NULL AS BIGINT), of_all
     FROM (SELECT workspace, service, step, state, COUNT(*) OVER () AS of_all FROM drifts
-        WHERE workspace = $1 AND stage IN ($4, $5, $6)
+        WHERE workspace = $1 AND stage IN ($4, $5, $6) AND (stage <> 'renamed' OR state LIKE '%\"state\":\"open\"%')
         ORDER BY service, step LIMIT $3) AS listed
     ORDER BY listed.service, listed.step";
 const OF_SERVICE: &str = "
@@ -43,22 +47,22 @@ const OF_SERVICE: &str = "
             AND batches.step = listed.step ORDER BY day DESC LIMIT 1),
         (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE batches.workspace = listed.workspace
             AND batches.service = listed.service AND batches.step = listed.step AND day >= $2),
-        CAST(0 AS BIGINT), of_all
+        CAST(NULL AS BIGINT), of_all
     FROM (SELECT workspace, service, step, state, COUNT(*) OVER () AS of_all FROM drifts
         WHERE workspace = $1 AND service = $4
         ORDER BY service, step LIMIT $3) AS listed
     ORDER BY listed.service, listed.step";
-/// Reported, and to be replayed.
+/// Reported, and to be replayed. Where far too many wait the list is of those that come first by name.
 const FRESH: &str = "
-    SELECT batches.service, batches.step, MAX(drifts.state), MAX(last_seen), CAST(SUM(count) AS BIGINT),
-        CAST(SUM(count) AS BIGINT), COUNT(*) OVER ()
-    FROM batches LEFT JOIN drifts
-        ON drifts.workspace = batches.workspace AND drifts.service = batches.service AND drifts.step = batches.step
-    WHERE batches.workspace = $1 AND fresh AND (stage IS NULL OR stage IN ('unconfirmed', 'stuck', 'fixed'))
-    GROUP BY batches.service, batches.step ORDER BY MAX(last_seen) DESC LIMIT $2";
+    SELECT waiting.service, waiting.step, MAX(drifts.state), MAX(last_seen), CAST(SUM(count) AS BIGINT),
+        MIN(first_seen), COUNT(*) OVER ()
+    FROM (SELECT service, step, count, first_seen, last_seen FROM batches WHERE workspace = $1 AND fresh LIMIT $3) AS waiting
+        LEFT JOIN drifts ON drifts.workspace = $1 AND drifts.service = waiting.service AND drifts.step = waiting.step
+    WHERE stage IS NULL OR stage IN ('unconfirmed', 'stuck', 'fixed')
+    GROUP BY waiting.service, waiting.step ORDER BY MAX(last_seen) DESC LIMIT $2";
 const REPORTED_OF: &str = "
     SELECT service, step, CAST(NULL AS TEXT), MAX(last_seen), CAST(SUM(count) AS BIGINT),
-        CAST(SUM(CASE WHEN fresh THEN count ELSE 0 END) AS BIGINT), COUNT(*) OVER ()
+        MIN(CASE WHEN fresh THEN first_seen END), COUNT(*) OVER ()
     FROM batches WHERE workspace = $1 AND service = $4 AND day >= $2 GROUP BY service, step ORDER BY MAX(last_seen) DESC LIMIT $3";
 const FIXED: &str = "SELECT COUNT(*) FROM drifts WHERE workspace = $1 AND stage = 'fixed'";
 const SERVICES: &str = "
@@ -83,8 +87,8 @@ pub struct Concern {
     pub last_seen: Option<Micros>,
     /// Since the first day of the heat map.
     pub recent: i64,
-    /// Reports that no runner has handled.
-    pub fresh: i64,
+    /// Since when reports wait that no runner has handled.
+    pub waiting: Option<Micros>,
 }
 
 /// What replays of a service cost so far.
@@ -185,7 +189,9 @@ impl Session {
             let params = [scope, day, most, a, b, c];
             look.take(&self.rows(OF_STAGES, params).await?)?;
         }
-        let rows = self.rows(FRESH, [scope.into(), MOST.into()]).await?;
+        let rows = self
+            .rows(FRESH, [scope.into(), MOST.into(), MOST_FRESH.into()])
+            .await?;
         look.take(&rows)
     }
 
@@ -217,10 +223,10 @@ impl OverviewLook {
     fn take(&mut self, rows: &[Row]) -> Result<()> {
         for row in rows {
             let (service, step): (Service, Step) = (row.word(0)?, row.word(1)?);
-            let fresh: i64 = row.get(5)?;
+            let waiting = row.get::<Option<i64>>(5)?.map(Micros);
             let known = |known: &&mut Concern| known.service == service && known.step == step;
             if let Some(known) = self.concerns.iter_mut().find(known) {
-                known.fresh = known.fresh.max(fresh);
+                known.waiting = known.waiting.or(waiting);
                 continue;
             }
             let drift = match row.get::<Option<String>>(2)? {
@@ -233,7 +239,7 @@ impl OverviewLook {
                 drift,
                 last_seen: row.get::<Option<i64>>(3)?.map(Micros),
                 recent: row.get::<Option<i64>>(4)?.unwrap_or(0),
-                fresh,
+                waiting,
             });
         }
         if let Some(last) = rows.last() {

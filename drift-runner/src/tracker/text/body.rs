@@ -60,8 +60,15 @@ fn what_broke(story: &Story<'_>) -> String {
     let host = story.proof.and_then(|proof| proof.url_host.as_ref());
     let place = host.map_or_else(String::new, |host| format!(" on {}", code(host.as_str())));
     let name = kind.map_or_else(String::new, |kind| format!(" ({})", code(kind_name(kind))));
+    let page = story.page.as_ref().map_or_else(String::new, |page| {
+        let label = "Timeline, plot, and what can be decided";
+        format!(
+            "\n{}: replay, mute, mark as fixed, rename.\n",
+            link(label, page)
+        )
+    });
     format!(
-        "The scraper of {} {happened} at its step {step}{place}{name}.\n",
+        "The scraper of {} {happened} at its step {step}{place}{name}.\n{page}",
         code(story.service.as_str())
     )
 }
@@ -179,12 +186,14 @@ fn changes(story: &Story<'_>, shown: bool) -> String {
     if !shown {
         return "### What changed in the tree\n\n_Left out: the text around this block leaves no room._\n".to_owned();
     }
-    let mut text = format!(
-        "### What changed in the tree\n\n{}\n\n",
-        code(&changes.sentence())
-    );
-    for change in changes.what_changed() {
-        text += &format!("- {}\n", code(&change));
+    let mut text = "### What changed in the tree\n\n".to_owned();
+    match changes.nearest() {
+        Some(first) => {
+            for change in std::iter::once(first).chain(changes.other_changes()) {
+                text += &format!("- {}\n", code(&change));
+            }
+        }
+        None => text += &format!("{}\n", code(&changes.sentence())),
     }
     if !changes.is_empty() {
         text += &format!("\n{}", cut(&changes.patch(), "diff", CHANGES_BYTES, None));

@@ -34,7 +34,7 @@ pub fn reopened(story: &Story<'_>, identity: &Identity) -> Option<Comment> {
         format!(" with scraper {}", code(version.as_str()))
     });
     let text = format!(
-        "Reopened: the fix does not hold. The replay {}{version} tripped again at {} ({}). The description above shows this failure.",
+        "Reopened: the fix does not hold. The replay of {}{version} tripped again at {} ({}). The description above shows this failure.",
         minute(proof.at),
         code(story.drift.step.as_str()),
         code(kind_name(proof.kind)),
