@@ -4,8 +4,8 @@
 mod postgres;
 mod sqlite;
 
-use drift_schema::Micros;
 use drift_schema::chain::Link;
+use drift_schema::{Micros, Service, Step};
 use uuid::Uuid;
 
 use super::log::Head;
@@ -21,6 +21,17 @@ pub(super) struct NewRow<'a> {
     pub(super) report_id: Option<Uuid>,
     pub(super) payload: &'a str,
     pub(super) hash: Link,
+}
+
+/// What is added to a row of `facts`.
+pub(super) struct Fact<'a> {
+    pub(super) service: &'a Service,
+    pub(super) step: &'a Step,
+    /// Empty: of all days.
+    pub(super) day: String,
+    pub(super) fact: &'static str,
+    pub(super) value: &'a str,
+    pub(super) by: i64,
 }
 
 /// What a group of reports does to the log.
@@ -80,6 +91,13 @@ macro_rules! count_up {
 }
 use count_up;
 
+macro_rules! add_facts {
+    () => {
+        " ON CONFLICT (workspace, service, step, day, fact, value) DO UPDATE SET count = facts.count + excluded.count"
+    };
+}
+use add_facts;
+
 impl Database {
     /// The whole flush as a transaction of its own, in as few trips as there can be, provided that the log ends where
     /// the flush begins.
@@ -132,6 +150,18 @@ impl Session {
         match &mut self.0 {
             Kind::Postgres(tx) => postgres::count_up(workspace, tallies, tx).await,
             Kind::Sqlite(tx) => sqlite::count_up(workspace, tallies, tx).await,
+        }
+    }
+
+    /// Adds to the facts, each of which is there once.
+    pub(super) async fn add_facts(
+        &mut self,
+        workspace: &str,
+        facts: &[Fact<'_>],
+    ) -> sqlx::Result<()> {
+        match &mut self.0 {
+            Kind::Postgres(tx) => postgres::add_facts(workspace, facts, tx).await,
+            Kind::Sqlite(tx) => sqlite::add_facts(workspace, facts, tx).await,
         }
     }
 

@@ -10,13 +10,16 @@ use drift_schema::event::ReportReceived;
 use drift_schema::run::{Counted, Seen};
 use drift_schema::{Day, Event, ScraperVersion, Service, Step, Workspace};
 
+use super::bulk::Fact;
 use super::log::{NEXT_EVENTS, StoredRow};
 use super::session::Session;
 use super::{Result, Store};
 use crate::lifecycle::drift::newer;
 
 /// Events counted in one transaction: short enough for ingest to wait for it.
-const STEP: i64 = 1_000;
+const STEP: i64 = 200;
+/// Events read at once.
+const PAGE: i64 = 1_000;
 /// So many are counted while somebody waits for the numbers; more have to wait for the next round.
 const FEW: i64 = 5_000;
 /// Versions that are compared to find the newest.
@@ -34,10 +37,6 @@ const TAKE_CURSOR: &str = "UPDATE fact_cursors SET position = position WHERE wor
 /// Whoever moved it meanwhile has counted the same.
 const MOVE_CURSOR: &str =
     "UPDATE fact_cursors SET position = $3 WHERE workspace = $1 AND position = $2";
-const COUNT: &str = "
-    INSERT INTO facts (workspace, service, step, day, fact, value, count)
-    VALUES ($1, $2, $3, $4, $5, $6, $7), ($1, $2, $3, '', $5, $6, $7)
-    ON CONFLICT (workspace, service, step, day, fact, value) DO UPDATE SET count = facts.count + excluded.count";
 const COUNTED: &str = "
     SELECT count FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND day = $4 AND fact = $5 AND value = $6";
 const NONE_LEFT: &str = "
@@ -144,7 +143,7 @@ impl Store {
                 reached.into(),
                 until.into(),
                 pattern.as_str().into(),
-                STEP.into(),
+                PAGE.into(),
             ];
             let rows = session.rows(NOT_COUNTED, params).await?;
             let Some(last) = rows.last() else {
@@ -221,30 +220,48 @@ impl Session {
         changes: &Changes,
     ) -> Result<()> {
         let mut taken = BTreeSet::new();
+        let mut added = Vec::with_capacity(changes.0.len());
+        let mut of_all_days: BTreeMap<_, i64> = BTreeMap::new();
         for ((service, step, day, fact, value), by) in &changes.0 {
-            let key = || {
-                [
+            let mut by = *by;
+            if by < 0 {
+                // What went with its day was taken then.
+                let key = [
                     workspace.as_str().into(),
                     service.as_str().into(),
                     step.as_str().into(),
                     day.to_string().into(),
                     (*fact).into(),
                     value.as_str().into(),
-                ]
-            };
-            let mut by = *by;
-            if by < 0 {
-                // What went with its day was taken then.
-                let row = self.row(COUNTED, key()).await?;
+                ];
+                let row = self.row(COUNTED, key).await?;
                 by = by.max(-row.map(|row| row.get::<i64>(0)).transpose()?.unwrap_or(0));
                 taken.insert((service, step, day));
             }
             if by != 0 {
-                let [scope, service, step, day, fact, value] = key();
-                let params = [scope, service, step, day, fact, value, by.into()];
-                self.run(COUNT, params).await?;
+                added.push(Fact {
+                    service,
+                    step,
+                    day: day.to_string(),
+                    fact: *fact,
+                    value: value.as_str(),
+                    by,
+                });
+                *of_all_days
+                    .entry((service, step, *fact, value.as_str()))
+                    .or_default() += by;
             }
         }
+        let of_all_days = of_all_days.into_iter();
+        added.extend(of_all_days.map(|((service, step, fact, value), by)| Fact {
+            service,
+            step,
+            day: String::new(),
+            fact,
+            value,
+            by,
+        }));
+        self.add_facts(workspace.as_str(), &added).await?;
         for (service, step, day) in taken {
             let params = [
                 workspace.as_str().into(),

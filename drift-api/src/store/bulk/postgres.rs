@@ -5,7 +5,7 @@ use sqlx::query::Query;
 use sqlx::{Executor, Postgres, Row as _};
 use uuid::Uuid;
 
-use super::{Flush, Flushed, NewRow, count_up};
+use super::{Fact, Flush, Flushed, NewRow, add_facts, count_up};
 use crate::store::session::Row;
 use crate::store::tally::Tally;
 
@@ -41,6 +41,12 @@ const FLUSH: &str = concat!(
     batches!(" WHERE EXISTS (SELECT 1 FROM moved)"),
     " RETURNING day, service, step, count)
     SELECT (SELECT COUNT(*) FROM moved), ARRAY(SELECT count FROM counted ORDER BY day, service, step)"
+);
+
+const ADD_FACTS: &str = concat!(
+    "INSERT INTO facts (workspace, service, step, day, fact, value, count)
+     SELECT $1, * FROM UNNEST($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[])",
+    add_facts!()
 );
 
 const BY_ID: &str = "
@@ -105,6 +111,29 @@ pub(super) async fn count_up(
     tx: &mut PgConnection,
 ) -> sqlx::Result<()> {
     bind_tallies(sqlx::query(BATCHES).bind(workspace), tallies)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn add_facts(
+    workspace: &str,
+    facts: &[Fact<'_>],
+    tx: &mut PgConnection,
+) -> sqlx::Result<()> {
+    macro_rules! column {
+        ($of:expr) => {
+            facts.iter().map($of).collect::<Vec<_>>()
+        };
+    }
+    sqlx::query(ADD_FACTS)
+        .bind(workspace)
+        .bind(column!(|fact| fact.service.as_str()))
+        .bind(column!(|fact| fact.step.as_str()))
+        .bind(column!(|fact| fact.day.as_str()))
+        .bind(column!(|fact| fact.fact))
+        .bind(column!(|fact| fact.value))
+        .bind(column!(|fact| fact.by))
         .execute(tx)
         .await?;
     Ok(())

@@ -10,7 +10,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqlitePool};
 use sqlx::{Row as _, Sqlite};
 use uuid::Uuid;
 
-use super::{Flush, Flushed, NewRow, count_up};
+use super::{Fact, Flush, Flushed, NewRow, add_facts, count_up};
 use crate::store::session::Row;
 use crate::store::tally::Tally;
 
@@ -19,6 +19,7 @@ const EVENTS: &str = "INSERT OR FAIL INTO events (workspace, position, recorded_
 const BATCHES: &str = "INSERT OR FAIL INTO batches
     (workspace, day, service, step, count, first_seen, last_seen, last_position, fresh, screenshot_ref) VALUES ";
 const MOVE_HEAD: &str = "UPDATE event_heads SET position = ?, hash = ? WHERE workspace = ? AND position = ? AND hash = ? AND lifecycle_at = ?";
+const FACTS: &str = "INSERT INTO facts (workspace, service, step, day, fact, value, count) VALUES ";
 const BY_ID: &str = "SELECT report_id, recorded_at, payload, kind, version FROM events WHERE workspace = ? AND report_id IN (";
 
 /// The same with the parameters of a whole flush.
@@ -104,6 +105,18 @@ static FLUSH: LazyLock<ByRows> = LazyLock::new(|| {
         format!(
             "BEGIN IMMEDIATE; {EVENTS}{events}; {MOVE_HEAD_ON}; {OR_FAIL}; {BATCHES}{tallies}{counted}; COMMIT"
         )
+    })
+});
+static ADD_FACTS: LazyLock<ByRows> = LazyLock::new(|| {
+    ByRows::new(|n| {
+        let rows: Vec<String> = (0..n)
+            .map(|i| {
+                let [service, step, day, fact, value, by] =
+                    [2, 3, 4, 5, 6, 7].map(|column| 6 * i + column);
+                format!("(?1, ?{service}, ?{step}, ?{day}, ?{fact}, ?{value}, ?{by})")
+            })
+            .collect();
+        [FACTS, &rows.join(", "), add_facts!()].concat()
     })
 });
 static FIND: LazyLock<ByRows> =
@@ -244,6 +257,27 @@ pub(super) async fn count_up(
     for run in runs(tallies) {
         let text = COUNT_UP.get(run.len());
         let query = bind_tallies(sqlx::query(text), workspace, run);
+        query.execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn add_facts(
+    workspace: &str,
+    facts: &[Fact<'_>],
+    tx: &mut SqliteConnection,
+) -> sqlx::Result<()> {
+    for run in runs(facts) {
+        let query = sqlx::query(ADD_FACTS.get(run.len())).bind(workspace);
+        let query = run.iter().fold(query, |query, fact| {
+            query
+                .bind(fact.service.as_str())
+                .bind(fact.step.as_str())
+                .bind(fact.day.as_str())
+                .bind(fact.fact)
+                .bind(fact.value)
+                .bind(fact.by)
+        });
         query.execute(&mut *tx).await?;
     }
     Ok(())
