@@ -121,8 +121,9 @@ impl Store {
         let drift = session.drift(workspace, service, &step).await?;
         let drift = drift.unwrap_or_default();
         let seen = session
-            .seen_of_all_names(workspace, service, &step, &drift)
+            .seen_of_all_names(workspace, service, &[(&step, &drift)])
             .await?;
+        let seen = seen.into_iter().next().unwrap_or_default();
         let params = [
             workspace.as_str().into(),
             service.as_str().into(),

@@ -12,7 +12,7 @@ use drift_schema::{Day, Event, ScraperVersion, Service, Step, Workspace};
 
 use super::bulk::Fact;
 use super::log::{NEXT_EVENTS, StoredRow};
-use super::session::Session;
+use super::session::{Session, list};
 use super::{Result, Store};
 use crate::lifecycle::drift::newer;
 
@@ -41,12 +41,20 @@ const COUNTED: &str = "
     SELECT count FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND day = $4 AND fact = $5 AND value = $6";
 const NONE_LEFT: &str = "
     DELETE FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND day IN ($4, '') AND count <= 0";
-/// Of every fact the commonest values, in one trip.
+/// Of every fact of some steps the commonest values, in one trip.
 const COMMONEST: &str = "
-    SELECT fact, value, count FROM (
+    SELECT asked.step, fact, value, count FROM json_array_elements_text($3::json) AS asked (step) CROSS JOIN LATERAL (
         SELECT fact, value, count, ROW_NUMBER() OVER (PARTITION BY fact ORDER BY count DESC, value) AS place
-        FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND day = '') AS counted
-    WHERE place <= $4 ORDER BY fact, place";
+        FROM facts WHERE workspace = $1 AND service = $2 AND step = asked.step AND day = '') AS counted
+    WHERE place <= $4 ORDER BY asked.step, fact, place";
+/// The same without LATERAL, which SQLite does not have.
+const SQLITE_COMMONEST: &str = "
+    SELECT step, fact, value, count FROM (
+        SELECT step, fact, facts.value AS value, count,
+            ROW_NUMBER() OVER (PARTITION BY step, fact ORDER BY count DESC, facts.value) AS place
+        FROM json_each($3) AS asked CROSS JOIN facts
+        WHERE workspace = $1 AND service = $2 AND step = asked.value AND day = '') AS counted
+    WHERE place <= $4 ORDER BY step, fact, place";
 const VERSIONS: &str = "
     SELECT value FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND day = '' AND fact = 'version'
     ORDER BY count DESC LIMIT $4";
@@ -288,22 +296,28 @@ impl Session {
     }
 
     /// Of each fact the commonest values, so many at most.
-    pub(super) async fn facts(
+    pub(super) async fn facts_of(
         &mut self,
         workspace: &Workspace,
         service: &Service,
-        step: &Step,
+        steps: &[&Step],
         most: i64,
-    ) -> Result<Seen> {
+    ) -> Result<BTreeMap<Step, Seen>> {
+        let sql = if self.is_sqlite() {
+            SQLITE_COMMONEST
+        } else {
+            COMMONEST
+        };
         let params = [
             workspace.as_str().into(),
             service.as_str().into(),
-            step.as_str().into(),
+            list(steps)?,
             most.into(),
         ];
-        let mut seen = Seen::default();
-        for row in self.rows(COMMONEST, params).await? {
-            let fact: String = row.get(0)?;
+        let mut all = BTreeMap::<Step, Seen>::new();
+        for row in self.rows(sql, params).await? {
+            let seen = all.entry(row.word(0)?).or_default();
+            let fact: String = row.get(1)?;
             let values = match fact.as_str() {
                 KIND => &mut seen.kinds,
                 VERSION => &mut seen.versions,
@@ -312,11 +326,11 @@ impl Session {
                 _ => continue,
             };
             values.push(Counted {
-                value: row.get(1)?,
-                count: row.get(2)?,
+                value: row.get(2)?,
+                count: row.get(3)?,
             });
         }
-        Ok(seen)
+        Ok(all)
     }
 
     pub(super) async fn newest_counted(

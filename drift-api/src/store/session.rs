@@ -294,6 +294,12 @@ param_from! {
     Uuid => Uuid;
 }
 
+/// Words as one JSON text, which both databases can read as rows.
+pub(crate) fn list(words: &[impl serde::Serialize]) -> super::Result<Param> {
+    let text = serde_json::to_string(words).map_err(super::StoreError::Unwritable)?;
+    Ok(text.into())
+}
+
 macro_rules! bind {
     ($name:ident, $db:ty, $arguments:ty) => {
         fn $name<const N: usize>(

@@ -4,10 +4,12 @@
 //! Ingest knows nothing of this. Should a clock be set back so far that a report is counted in a closed day, the counting of facts
 //! comes across it and empties the totals, and the days are closed anew. Whoever changes totals holds the facts (`lock_facts`).
 
+use std::collections::BTreeMap;
+
 use drift_schema::run::Seen;
 use drift_schema::{Day, Digest, Micros, Service, Step, Workspace};
 
-use super::session::Session;
+use super::session::{Session, list};
 use super::{Result, Store};
 
 /// About how many batches are added up in one transaction. A day is never cut.
@@ -48,16 +50,29 @@ const FORGET: &str = "DELETE FROM batch_totals WHERE workspace = $1";
 const REOPEN: &str = "DELETE FROM batch_total_cursors WHERE workspace = $1";
 /// One statement, so that all of it is as of one moment. The earliest day has the earliest moment, the latest day the latest.
 const TOTALS: &str = "
-    SELECT CAST(COALESCE((SELECT count FROM batch_totals WHERE workspace = $1 AND service = $2 AND step = $3), 0)
-            + COALESCE((SELECT SUM(count) FROM batches WHERE workspace = $1 AND service = $2 AND step = $3
+    SELECT asked.step, CAST(COALESCE((SELECT count FROM batch_totals WHERE workspace = $1 AND service = $2 AND step = asked.step), 0)
+            + COALESCE((SELECT SUM(count) FROM batches WHERE workspace = $1 AND service = $2 AND step = asked.step
                 AND day >= COALESCE((SELECT day FROM batch_total_cursors WHERE workspace = $1), '')), 0) AS BIGINT),
-        (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE workspace = $1 AND service = $2 AND step = $3 AND fresh),
-        (SELECT first_seen FROM batches WHERE workspace = $1 AND service = $2 AND step = $3 ORDER BY day LIMIT 1),
-        (SELECT last_seen FROM batches WHERE workspace = $1 AND service = $2 AND step = $3 ORDER BY day DESC LIMIT 1),
-        COALESCE((SELECT screenshot_ref FROM batches WHERE workspace = $1 AND service = $2 AND step = $3
+        (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE workspace = $1 AND service = $2 AND step = asked.step AND fresh),
+        (SELECT first_seen FROM batches WHERE workspace = $1 AND service = $2 AND step = asked.step ORDER BY day LIMIT 1),
+        (SELECT last_seen FROM batches WHERE workspace = $1 AND service = $2 AND step = asked.step ORDER BY day DESC LIMIT 1),
+        COALESCE((SELECT screenshot_ref FROM batches WHERE workspace = $1 AND service = $2 AND step = asked.step
                 AND day >= COALESCE((SELECT day FROM batch_total_cursors WHERE workspace = $1), '')
                 AND screenshot_ref IS NOT NULL ORDER BY day DESC LIMIT 1),
-            (SELECT substr(picture, 11) FROM batch_totals WHERE workspace = $1 AND service = $2 AND step = $3))";
+            (SELECT substr(picture, 11) FROM batch_totals WHERE workspace = $1 AND service = $2 AND step = asked.step))
+    FROM json_array_elements_text($3::json) AS asked (step)";
+const SQLITE_TOTALS: &str = "
+    SELECT asked.step, CAST(COALESCE((SELECT count FROM batch_totals WHERE workspace = $1 AND service = $2 AND step = asked.step), 0)
+            + COALESCE((SELECT SUM(count) FROM batches WHERE workspace = $1 AND service = $2 AND step = asked.step
+                AND day >= COALESCE((SELECT day FROM batch_total_cursors WHERE workspace = $1), '')), 0) AS BIGINT),
+        (SELECT CAST(SUM(count) AS BIGINT) FROM batches WHERE workspace = $1 AND service = $2 AND step = asked.step AND fresh),
+        (SELECT first_seen FROM batches WHERE workspace = $1 AND service = $2 AND step = asked.step ORDER BY day LIMIT 1),
+        (SELECT last_seen FROM batches WHERE workspace = $1 AND service = $2 AND step = asked.step ORDER BY day DESC LIMIT 1),
+        COALESCE((SELECT screenshot_ref FROM batches WHERE workspace = $1 AND service = $2 AND step = asked.step
+                AND day >= COALESCE((SELECT day FROM batch_total_cursors WHERE workspace = $1), '')
+                AND screenshot_ref IS NOT NULL ORDER BY day DESC LIMIT 1),
+            (SELECT substr(picture, 11) FROM batch_totals WHERE workspace = $1 AND service = $2 AND step = asked.step))
+    FROM (SELECT value AS step FROM json_each($3)) AS asked";
 
 /// All reports of a step.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -246,22 +261,40 @@ impl Session {
         service: &Service,
         step: &Step,
     ) -> Result<Totals> {
+        let mut totals = self.totals_of(workspace, service, &[step]).await?;
+        Ok(totals.remove(step).unwrap_or_default())
+    }
+
+    /// In one trip.
+    pub(super) async fn totals_of(
+        &mut self,
+        workspace: &Workspace,
+        service: &Service,
+        steps: &[&Step],
+    ) -> Result<BTreeMap<Step, Totals>> {
+        let sql = if self.is_sqlite() {
+            SQLITE_TOTALS
+        } else {
+            TOTALS
+        };
         let params = [
             workspace.as_str().into(),
             service.as_str().into(),
-            step.as_str().into(),
+            list(steps)?,
         ];
-        let Some(row) = self.row(TOTALS, params).await? else {
-            return Ok(Totals::default());
-        };
-        let picture: Option<String> = row.get(4)?;
-        Ok(Totals {
-            reports: row.get(0)?,
-            fresh: row.get::<Option<i64>>(1)?.unwrap_or(0),
-            first: row.get::<Option<i64>>(2)?.map(Micros),
-            last: row.get::<Option<i64>>(3)?.map(Micros),
-            picture: picture.map(|_| row.word(4)).transpose()?,
-        })
+        let mut all = BTreeMap::new();
+        for row in self.rows(sql, params).await? {
+            let picture: Option<String> = row.get(5)?;
+            let totals = Totals {
+                reports: row.get(1)?,
+                fresh: row.get::<Option<i64>>(2)?.unwrap_or(0),
+                first: row.get::<Option<i64>>(3)?.map(Micros),
+                last: row.get::<Option<i64>>(4)?.map(Micros),
+                picture: picture.map(|_| row.word(5)).transpose()?,
+            };
+            all.insert(row.word(0)?, totals);
+        }
+        Ok(all)
     }
 }
 

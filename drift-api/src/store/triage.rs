@@ -25,6 +25,9 @@ const WAITING: &str = "
 const DAYS_SINCE: &str = "
     SELECT day FROM batches WHERE workspace = $1 AND service = $2 AND step = $3 AND last_position > $4 ORDER BY day DESC LIMIT 366";
 
+/// Of what was reported of a drift, the commonest values.
+const MOST_VALUES: i64 = 20;
+
 /// Drifts with something to do, each with how many of its reports wait.
 pub(super) type Waiting = BTreeMap<(Service, Step), (Drift, i64)>;
 
@@ -285,20 +288,20 @@ impl Session {
         Ok(reported)
     }
 
-    /// What was reported of a drift, under all its names.
+    /// What was reported of drifts of a service, under all their names, in their order.
     pub(super) async fn seen_of_all_names(
         &mut self,
         workspace: &Workspace,
         service: &Service,
-        step: &Step,
-        drift: &Drift,
-    ) -> Result<Seen> {
-        let mut all = self.seen(workspace, service, step).await?;
-        for name in &drift.old_names {
-            let seen = self.seen(workspace, service, name).await?;
-            all = together(all, seen);
-        }
-        Ok(all)
+        drifts: &[(&Step, &Drift)],
+    ) -> Result<Vec<Seen>> {
+        let all: Vec<&Step> = drifts.iter().flat_map(|(s, d)| names(s, d)).collect();
+        let mut seen = self.seen(workspace, service, &all, MOST_VALUES).await?;
+        let together = drifts.iter().map(|(step, drift)| {
+            let seen = names(step, drift).filter_map(|name| seen.remove(name));
+            seen.reduce(together).unwrap_or_default()
+        });
+        Ok(together.collect())
     }
 
     async fn days_waiting(

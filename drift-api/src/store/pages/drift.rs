@@ -88,10 +88,10 @@ impl Store {
                 step.as_str().into(),
             ]
         };
-        let facts = session
-            .facts(workspace, service, &step, SHOWN_VALUES)
+        let mut seen = session
+            .seen(workspace, service, &[&step], SHOWN_VALUES)
             .await?;
-        let seen = session.totals(workspace, service, &step).await?.with(facts);
+        let seen = seen.remove(&step).unwrap_or_default();
         let row = session.row(DAYS_IN_ALL, params()).await?;
         let days_in_all = row.map(|row| row.get(0)).transpose()?.unwrap_or(0);
         let mut days = Vec::new();

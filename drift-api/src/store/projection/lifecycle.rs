@@ -3,13 +3,15 @@
 
 mod decisions;
 
+use std::collections::BTreeMap;
+
 use drift_schema::run::{Task, Verdict};
 use drift_schema::{Event, Micros, Service, Step, Workspace};
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::lifecycle::{Drift, RunLog, ServiceState};
-use crate::store::session::{Param, Session};
+use crate::store::session::{Param, Session, list};
 use crate::store::triage::names;
 use crate::store::{Result, StoreError};
 
@@ -17,6 +19,11 @@ use crate::store::{Result, StoreError};
 pub(in crate::store) const ALL: &str = "*";
 
 const DRIFT: &str = "SELECT state FROM drifts WHERE workspace = $1 AND service = $2 AND step = $3";
+const DRIFTS: &str = "
+    SELECT step, state FROM drifts WHERE workspace = $1 AND service = $2
+        AND step IN (SELECT value FROM json_array_elements_text($3::json) AS asked (value))";
+const SQLITE_DRIFTS: &str = "
+    SELECT step, state FROM drifts WHERE workspace = $1 AND service = $2 AND step IN (SELECT value FROM json_each($3))";
 const SET_DRIFT: &str = "
     INSERT INTO drifts (workspace, service, step, step_hash, stage, pending, issue, state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
     ON CONFLICT (workspace, service, step) DO UPDATE SET
@@ -218,6 +225,28 @@ impl Session {
         ];
         let row = self.row(DRIFT, params).await?;
         Ok(row.map(|row| row.json(0)).transpose()?)
+    }
+
+    /// Those of these steps that have a state, in one trip.
+    pub(in crate::store) async fn drifts_of(
+        &mut self,
+        workspace: &Workspace,
+        service: &Service,
+        steps: &[&Step],
+    ) -> Result<BTreeMap<Step, Drift>> {
+        let sql = if self.is_sqlite() {
+            SQLITE_DRIFTS
+        } else {
+            DRIFTS
+        };
+        let params = [
+            workspace.as_str().into(),
+            service.as_str().into(),
+            list(steps)?,
+        ];
+        let rows = self.rows(sql, params).await?;
+        let drifts = rows.iter().map(|row| Ok((row.word(0)?, row.json(1)?)));
+        drifts.collect()
     }
 
     pub(in crate::store) async fn service_state(

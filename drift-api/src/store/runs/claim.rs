@@ -2,14 +2,14 @@
 
 use drift_schema::event::{Event, RunClaimed, RunExpired, TaskClaimed};
 use drift_schema::run::{self, Claim, Claimed, ClaimedDrift, Run, Task, Withheld, WithheldFor};
-use drift_schema::{Micros, Service, Workspace};
+use drift_schema::{Micros, Service, Step, Workspace};
 use uuid::Uuid;
 
 use super::is_held;
 use crate::lifecycle::drift::Asked;
 use crate::lifecycle::run::Status;
 use crate::lifecycle::service::OpenRun;
-use crate::lifecycle::{Impossible, ServiceState};
+use crate::lifecycle::{Drift, Impossible, ServiceState};
 use crate::store::deciding::{Decided, Deciding};
 use crate::store::projection::ALL_SERVICES;
 use crate::store::session::Session;
@@ -165,13 +165,25 @@ impl Deciding<'_> {
             .session
             .lease(self.workspace, &claim.service, open.run)
             .await?;
+        let steps: Vec<&Step> = open.tasks.iter().map(|claimed| &claimed.step).collect();
+        let mut states = self
+            .session
+            .drifts_of(self.workspace, &claim.service, &steps)
+            .await?;
+        let states: Vec<(&Step, Drift)> = steps
+            .into_iter()
+            .map(|step| (step, states.remove(step).unwrap_or_default()))
+            .collect();
+        let named: Vec<(&Step, &Drift)> =
+            states.iter().map(|(step, drift)| (*step, drift)).collect();
+        let seen = self
+            .session
+            .seen_of_all_names(self.workspace, &claim.service, &named)
+            .await?;
         let mut drifts = Vec::with_capacity(open.tasks.len());
-        for TaskClaimed { step, task } in &open.tasks {
-            let drift = self.drift(&claim.service, step).await?;
-            let seen = self
-                .session
-                .seen_of_all_names(self.workspace, &claim.service, step, &drift)
-                .await?;
+        for ((TaskClaimed { step, task }, (_, drift)), seen) in
+            open.tasks.iter().zip(states).zip(seen)
+        {
             drifts.push(ClaimedDrift {
                 step_hash: step.hash(),
                 step: step.clone(),

@@ -15,8 +15,6 @@ use crate::store::{Result, Store};
 
 /// The most drifts that one answer names; the rest shows once these are handled.
 const MOST: i64 = 10_000;
-/// Of what was reported of a drift, the commonest values.
-const MOST_VALUES: i64 = 20;
 
 const FRESH: &str = "
     SELECT service, step, CAST(SUM(count) AS BIGINT) FROM batches WHERE workspace = $1 AND fresh
@@ -30,6 +28,9 @@ const SERVICES: &str = "SELECT service, state FROM services WHERE workspace = $1
 const LEASES: &str = "SELECT service, run, until FROM leases WHERE workspace = $1";
 const FRESH_OF: &str = "
     SELECT step, CAST(SUM(count) AS BIGINT) FROM batches WHERE workspace = $1 AND service = $2 AND fresh GROUP BY step";
+const CONFIRMED_FRESH_OF: &str = "
+    SELECT step, state FROM drifts WHERE workspace = $1 AND service = $2 AND NOT pending
+        AND step IN (SELECT step FROM batches WHERE workspace = $1 AND service = $2 AND fresh)";
 const PENDING_OF: &str =
     "SELECT step, state FROM drifts WHERE workspace = $1 AND service = $2 AND pending";
 const ALL_OF: &str = "SELECT step, state FROM drifts WHERE workspace = $1 AND service = $2";
@@ -152,18 +153,15 @@ impl Session {
         let params = || [workspace.as_str().into(), service.as_str().into()];
         let mut drifts = Waiting::new();
         let known = if by_hand { ALL_OF } else { PENDING_OF };
-        for row in self.rows(known, params()).await? {
-            drifts.insert((service.clone(), row.word(0)?), (row.json(1)?, 0));
+        for sql in [known, CONFIRMED_FRESH_OF] {
+            for row in self.rows(sql, params()).await? {
+                drifts.insert((service.clone(), row.word(0)?), (row.json(1)?, 0));
+            }
         }
         for row in self.rows(FRESH_OF, params()).await? {
             let (step, reports): (Step, i64) = (row.word(0)?, row.get(1)?);
             let key = (service.clone(), step);
-            if let Some((_, waiting)) = drifts.get_mut(&key) {
-                *waiting = reports;
-            } else {
-                let drift = self.drift(workspace, service, &key.1).await?;
-                drifts.insert(key, (drift.unwrap_or_default(), reports));
-            }
+            drifts.entry(key).or_default().1 = reports;
         }
         let drifts = self.as_people_decided(workspace, drifts, now).await?;
         Ok(drifts
@@ -183,16 +181,21 @@ impl Session {
         Ok(row.map(|row| row.word(0)).transpose()?)
     }
 
-    /// What was reported of a drift.
+    /// What was reported of some steps, the commonest values of each fact. However many steps: two trips.
     pub(in crate::store) async fn seen(
         &mut self,
         workspace: &Workspace,
         service: &Service,
-        step: &Step,
-    ) -> Result<Seen> {
-        let facts = self.facts(workspace, service, step, MOST_VALUES).await?;
-        let totals = self.totals(workspace, service, step).await?;
-        Ok(totals.with(facts))
+        steps: &[&Step],
+        most: i64,
+    ) -> Result<BTreeMap<Step, Seen>> {
+        let mut facts = self.facts_of(workspace, service, steps, most).await?;
+        let totals = self.totals_of(workspace, service, steps).await?;
+        let seen = totals.into_iter().map(|(step, totals)| {
+            let seen = totals.with(facts.remove(&step).unwrap_or_default());
+            (step, seen)
+        });
+        Ok(seen.collect())
     }
 }
 
