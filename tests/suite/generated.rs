@@ -116,7 +116,7 @@ async fn every_refusal_is_documented_with_its_status() {
         let line = format!("- `{code}` ({}): {}\n", code.status(), code.title());
         assert!(table.unwrap().contains(&line), "{line}");
         let row = format!(
-            "<tr id=\"{code}\"><td><code>{code}</code></td><td>{}</td>",
+            "<tr id=\"{code}\"><th scope=\"row\"><code>{code}</code></th><td>{}</td>",
             code.status()
         );
         assert!(page.contains(&row), "{row}");
