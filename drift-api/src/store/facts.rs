@@ -251,7 +251,7 @@ impl Session {
                     service,
                     step,
                     day: day.to_string(),
-                    fact: fact,
+                    fact,
                     value: value.as_str(),
                     by,
                 });
