@@ -16,9 +16,10 @@ const MOST_FRESH: i64 = 5_000;
 
 const HEAT: &str = "
     SELECT service, day, CAST(SUM(count) AS BIGINT) FROM batches WHERE workspace = $1 AND day >= $2 GROUP BY service, day";
+/// SQLite would read all batches of the service, were the days not bounded on both sides.
 const HEAT_OF: &str = "
-    SELECT service, day, CAST(SUM(count) AS BIGINT) FROM batches WHERE workspace = $1 AND service = $3 AND day >= $2
-    GROUP BY service, day";
+    SELECT service, day, CAST(SUM(count) AS BIGINT) FROM batches
+    WHERE workspace = $1 AND service = $3 AND day BETWEEN $2 AND '9999-12-31' GROUP BY service, day";
 // A drift in a list: its state, when it was last reported, reports since a day, since when fresh ones wait where that is not
 // clear from its stage, and of how many this is one.
 /// Drifts that somebody may look for, a list each: known to be broken, on their way, set aside, and those that nobody can tell of.
@@ -60,10 +61,13 @@ const FRESH: &str = "
         LEFT JOIN drifts ON drifts.workspace = $1 AND drifts.service = waiting.service AND drifts.step = waiting.step
     WHERE stage IS NULL OR stage IN ('unconfirmed', 'stuck', 'fixed')
     GROUP BY waiting.service, waiting.step ORDER BY MAX(last_seen) DESC LIMIT $2";
+/// The inner LIMIT keeps SQLite from reading all batches of the service in the order of its steps.
 const REPORTED_OF: &str = "
     SELECT service, step, CAST(NULL AS TEXT), MAX(last_seen), CAST(SUM(count) AS BIGINT),
         MIN(CASE WHEN fresh THEN first_seen END), COUNT(*) OVER ()
-    FROM batches WHERE workspace = $1 AND service = $4 AND day >= $2 GROUP BY service, step ORDER BY MAX(last_seen) DESC LIMIT $3";
+    FROM (SELECT service, step, count, first_seen, last_seen, fresh FROM batches
+        WHERE workspace = $1 AND service = $4 AND day BETWEEN $2 AND '9999-12-31' LIMIT 100000) AS reported
+    GROUP BY service, step ORDER BY MAX(last_seen) DESC LIMIT $3";
 const FIXED: &str = "SELECT COUNT(*) FROM drifts WHERE workspace = $1 AND stage = 'fixed'";
 const SERVICES: &str = "
     SELECT services.service, state, per_day, cooldown_seconds FROM services LEFT JOIN runner_budgets
