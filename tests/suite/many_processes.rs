@@ -4,10 +4,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use drift_api::store::Outcome;
+use drift_schema::Micros;
 use harness::server::Site;
 use harness::{Engine, Server, on_both, report};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
+
+use crate::in_process::{at, incoming, numbered, store, workspace};
 
 /// Three servers on Postgres; on SQLite the one that there may be.
 async fn servers(engine: Engine) -> Vec<Arc<Server>> {
@@ -49,6 +53,21 @@ async fn follow(server: Arc<Server>, key: String, done: Arc<AtomicBool>, page: u
 }
 
 on_both! {
+    async fn what_others_counted_in_between_is_in_the_count_of_an_answer(engine: Engine) {
+        let site = Site::new(engine).await;
+        let (here, there) = (store(&site).await, store(&site).await);
+        let sent = [(&here, "login", 1), (&here, "pay", 1), (&there, "pay", 2), (&here, "login", 2), (&here, "login", 3), (&here, "pay", 3)];
+        for (id, (store, step, count)) in (1_u8..).zip(sent) {
+            let now = Micros(at("2026-03-28T12:00:00Z").0 + i64::from(id));
+            let reports = [incoming(&numbered(id.into(), "openai", step), "k")];
+            let stored = store.record_reports(&workspace(), &reports, now).await.unwrap();
+            assert_eq!(stored.outcomes, [Outcome::Accepted { day: now.day(), count }], "report {id}");
+        }
+        here.close().await;
+        there.close().await;
+        site.assert_clean().await;
+    }
+
     async fn a_reader_of_the_log_never_misses_an_event(engine: Engine) {
         let servers = servers(engine).await;
         let (key, read) = (servers[0].create_key("ingest").await, servers[0].create_key("read").await);
