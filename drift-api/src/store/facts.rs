@@ -176,15 +176,19 @@ impl Store {
         let mut counted = 0;
         while counted < most {
             let row = self.db.row(CURSOR, [workspace.as_str().into()]).await?;
-            let from: i64 = row.map(|row| row.get(0)).transpose()?.unwrap_or(0);
+            let cursor: Option<i64> = row.map(|row| row.get(0)).transpose()?;
+            let from = cursor.unwrap_or(0);
             let params = [workspace.as_str().into(), from.into(), STEP.into()];
             let rows = self.db.rows(NEXT_EVENTS, params).await?;
             let Some(last) = rows.last() else {
                 return Ok(true);
             };
             let to: i64 = last.get(0)?;
+            let all = i64::try_from(rows.len()).is_ok_and(|read| read < STEP);
             let mut session = self.db.write().await?;
-            session.run(NEW_CURSOR, [workspace.as_str().into()]).await?;
+            if cursor.is_none() {
+                session.run(NEW_CURSOR, [workspace.as_str().into()]).await?;
+            }
             let params = [workspace.as_str().into(), from.into(), to.into()];
             if session.run(MOVE_CURSOR, params).await? == 0 {
                 counted += to - from;
@@ -205,6 +209,9 @@ impl Store {
                 session.counted_on(workspace, earliest).await?;
             }
             session.commit().await?;
+            if all {
+                return Ok(true);
+            }
             counted += to - from;
         }
         Ok(false)
