@@ -1,5 +1,5 @@
 //! Which kinds, versions, hosts and digests were reported of a drift, and how often. Counting this with every report
-//! would cost several times what the report itself costs; so it is counted afterwards, in great steps, by whoever comes
+//! would cost several times what the report itself costs; so it is counted afterwards, many at a time, by whoever comes
 //! first, up to a cursor in the log. What is erased from the log is taken out of here, so that the facts are always
 //! those of the payloads that are left. They stand there twice: by day, for the day when a day is forgotten, and of all days
 //! (under the empty one), for everybody who asks.
