@@ -44,6 +44,11 @@ impl Deciding<'_> {
         Ok(())
     }
 
+    /// Position of the event that was appended last.
+    pub(super) fn position(&self) -> i64 {
+        self.head.position
+    }
+
     /// When something other than a report happened last.
     pub(super) fn lifecycle_at(&self) -> i64 {
         self.head.lifecycle_at

@@ -31,6 +31,9 @@ const HOST: &str = "host";
 const DIGEST: &str = "digest";
 
 const CURSOR: &str = "SELECT position FROM fact_cursors WHERE workspace = $1";
+const BEHIND: &str = "
+    SELECT COALESCE((SELECT position FROM fact_cursors WHERE workspace = $1), 0),
+        COALESCE((SELECT position FROM event_heads WHERE workspace = $1), 0)";
 const NEW_CURSOR: &str = "
     INSERT INTO fact_cursors (workspace, position) VALUES ($1, 0) ON CONFLICT (workspace) DO NOTHING";
 const TAKE_CURSOR: &str = "UPDATE fact_cursors SET position = position WHERE workspace = $1";
@@ -114,10 +117,9 @@ impl Store {
         workspace: &Workspace,
         most: i64,
     ) -> Result<()> {
-        let row = self.db.row(CURSOR, [workspace.as_str().into()]).await?;
-        let cursor: i64 = row.map(|row| row.get(0)).transpose()?.unwrap_or(0);
-        if self.head(workspace).await? - cursor <= most {
-            self.count_facts(workspace, most).await?;
+        let (cursor, head) = self.facts_behind(workspace).await?;
+        if head - cursor <= most {
+            self.count_facts(workspace, cursor, head).await?;
         }
         Ok(())
     }
@@ -126,9 +128,20 @@ impl Store {
     pub async fn count_all_facts(&self, most: i64) -> Result<bool> {
         let mut all = true;
         for row in self.db.rows(WORKSPACES, []).await? {
-            all &= self.count_facts(&row.word(0)?, most).await?;
+            let workspace = row.word(0)?;
+            let (cursor, head) = self.facts_behind(&workspace).await?;
+            let up_to = head.min(cursor + most);
+            self.count_facts(&workspace, cursor, up_to).await?;
+            all &= up_to == head;
         }
         Ok(all)
+    }
+
+    /// What is counted already, and the end of the log.
+    async fn facts_behind(&self, workspace: &Workspace) -> Result<(i64, i64)> {
+        let row = self.db.row(BEHIND, [workspace.as_str().into()]).await?;
+        let row = row.ok_or(sqlx::Error::RowNotFound)?;
+        Ok((row.get(0)?, row.get(1)?))
     }
 
     /// The newest scraper that reported a drift before `until`. What is not counted yet is read from the log: a fix must not be
@@ -172,49 +185,45 @@ impl Store {
         }
     }
 
-    async fn count_facts(&self, workspace: &Workspace, most: i64) -> Result<bool> {
-        let mut counted = 0;
-        while counted < most {
-            let row = self.db.row(CURSOR, [workspace.as_str().into()]).await?;
-            let cursor: Option<i64> = row.map(|row| row.get(0)).transpose()?;
-            let from = cursor.unwrap_or(0);
-            let params = [workspace.as_str().into(), from.into(), STEP.into()];
-            let rows = self.db.rows(NEXT_EVENTS, params).await?;
-            let Some(last) = rows.last() else {
-                return Ok(true);
+    async fn count_facts(&self, workspace: &Workspace, cursor: i64, up_to: i64) -> Result<()> {
+        let mut from = cursor;
+        while from < up_to {
+            let to = up_to.min(from + STEP);
+            from = if self.count_some_facts(workspace, from, to).await? {
+                to
+            } else {
+                self.facts_behind(workspace).await?.0
             };
-            let to: i64 = last.get(0)?;
-            let all = i64::try_from(rows.len()).is_ok_and(|read| read < STEP);
-            let mut session = self.db.write().await?;
-            if cursor.is_none() {
-                session.run(NEW_CURSOR, [workspace.as_str().into()]).await?;
-            }
-            let params = [workspace.as_str().into(), from.into(), to.into()];
-            if session.run(MOVE_CURSOR, params).await? == 0 {
-                counted += to - from;
-                continue;
-            }
-            // Read once more, now that an erasure that takes facts away has to wait for us.
-            let params = [workspace.as_str().into(), from.into(), (to - from).into()];
-            let rows = session.rows(NEXT_EVENTS, params).await?;
-            let mut changes = Changes::default();
-            for row in &rows {
-                let row = StoredRow::read(row)?;
-                if let Some(Event::ReportReceived(report)) = row.decode()?.event {
-                    changes.add(row.at.day(), &report, 1);
-                }
-            }
-            session.change_facts(workspace, &changes).await?;
-            if let Some(earliest) = changes.earliest() {
-                session.counted_on(workspace, earliest).await?;
-            }
-            session.commit().await?;
-            if all {
-                return Ok(true);
-            }
-            counted += to - from;
         }
-        Ok(false)
+        Ok(())
+    }
+
+    /// False if somebody else has moved the cursor.
+    async fn count_some_facts(&self, workspace: &Workspace, from: i64, to: i64) -> Result<bool> {
+        let scope = workspace.as_str();
+        let mut session = self.db.write_what_can_be_lost().await?;
+        if from == 0 {
+            session.run(NEW_CURSOR, [scope.into()]).await?;
+        }
+        let params = [scope.into(), from.into(), to.into()];
+        if session.run(MOVE_CURSOR, params).await? == 0 {
+            return Ok(false);
+        }
+        // Only now: an erasure that takes facts away has to wait for us.
+        let params = [scope.into(), from.into(), (to - from).into()];
+        let mut changes = Changes::default();
+        for row in &session.rows(NEXT_EVENTS, params).await? {
+            let row = StoredRow::read(row)?;
+            if let Some(Event::ReportReceived(report)) = row.decode()?.event {
+                changes.add(row.at.day(), &report, 1);
+            }
+        }
+        session.change_facts(workspace, &changes).await?;
+        if let Some(earliest) = changes.earliest() {
+            session.counted_on(workspace, earliest).await?;
+        }
+        session.commit().await?;
+        Ok(true)
     }
 }
 

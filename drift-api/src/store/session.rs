@@ -148,6 +148,18 @@ impl Database {
         }))
     }
 
+    /// The same for what follows from the log and is made again should a crash take it. Postgres need not wait for the disk.
+    pub(crate) async fn write_what_can_be_lost(&self) -> sqlx::Result<Session> {
+        match self {
+            Self::Postgres { write, .. } => {
+                let begin =
+                    "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = OFF";
+                Ok(Session(Kind::Postgres(write.begin_with(begin).await?)))
+            }
+            Self::Sqlite { .. } => self.write().await,
+        }
+    }
+
     /// A transaction that sees the log and all tables as of one moment, and holds up nobody.
     pub(crate) async fn snapshot(&self) -> sqlx::Result<Session> {
         Ok(Session(match self {
@@ -358,6 +370,14 @@ impl Row {
     pub(crate) fn json<T: serde::de::DeserializeOwned>(&self, column: usize) -> sqlx::Result<T> {
         let text: String = self.get(column)?;
         serde_json::from_str(&text).map_err(|error| bad_column(column, error))
+    }
+
+    pub(crate) fn json_if_any<T: serde::de::DeserializeOwned>(
+        &self,
+        column: usize,
+    ) -> sqlx::Result<Option<T>> {
+        let text: Option<String> = self.get(column)?;
+        text.map(|_| self.json(column)).transpose()
     }
 
     pub(crate) fn link(&self, column: usize) -> sqlx::Result<drift_schema::chain::Link> {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -14,6 +15,37 @@ use crate::flow::pattern::TextPattern;
 /// Elements that a locator means and that can be seen.
 #[derive(Debug, Default)]
 pub struct Found(pub Vec<Element>);
+
+/// An accessibility tree, of which only this much is kept: of a page without end it has tens of megabytes.
+#[derive(Deserialize)]
+struct Nodes {
+    nodes: Vec<Node>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Node {
+    #[serde(default)]
+    ignored: bool,
+    #[serde(default)]
+    role: Said,
+    #[serde(default)]
+    name: Said,
+    #[serde(rename = "backendDOMNodeId")]
+    element: Option<i64>,
+}
+
+#[derive(Deserialize, Default)]
+struct Said {
+    #[serde(default)]
+    value: Value,
+}
+
+impl Said {
+    fn text(&self) -> &str {
+        self.value.as_str().unwrap_or_default()
+    }
+}
 
 /// With more hits than this nobody means one of them.
 const ENOUGH: usize = 50;
@@ -102,16 +134,14 @@ impl Tab {
         };
         let mut found = Vec::new();
         for role in roles {
-            let answer = self.accessible(root, role).await?;
-            let nodes = answer["nodes"].as_array().into_iter().flatten();
-            let fitting = nodes.filter(|node| {
-                let is = node["name"]["value"].as_str().unwrap_or_default();
-                node["ignored"] != true
-                    && (is.is_empty() || name.is_none_or(|name| name.matches(is)))
+            let nodes = self.accessible(root, role).await?;
+            let fitting = nodes.iter().filter(|node| {
+                let is = node.name.text();
+                !node.ignored && (is.is_empty() || name.is_none_or(|name| name.matches(is)))
             });
             for node in fitting.take(MOST) {
                 let params = json!({
-                    "backendNodeId": node["backendDOMNodeId"],
+                    "backendNodeId": node.element,
                     "executionContextId": root.world, "objectGroup": WORLD,
                 });
                 let Ok(resolved) = self.page.call::<Value>("DOM.resolveNode", params).await else {
@@ -124,7 +154,7 @@ impl Tab {
                         continue;
                     }
                     // Rows, items and paragraphs have no name of their own; what they say is theirs.
-                    let is = node["name"]["value"].as_str().unwrap_or_default();
+                    let is = node.name.text();
                     if let (true, Some(name)) = (is.is_empty(), name) {
                         let text: String = self.on(&element, "words", &[]).await?;
                         if !name.matches(&text) {
@@ -147,21 +177,17 @@ impl Tab {
 impl Tab {
     /// The nodes of a role, below an element at least. Chromium answers this when it next draws the page, and a page
     /// with a frame that never loads may not be drawn again: then the whole tree is asked for, which is answered at once.
-    async fn accessible(&self, root: &Element, role: &str) -> Result<Value, Error> {
+    async fn accessible(&self, root: &Element, role: &str) -> Result<Vec<Node>, Error> {
         let params = json!({"objectId": root.object, "role": role});
-        let query = self.page.call("Accessibility.queryAXTree", params);
+        let query = self.page.call::<Nodes>("Accessibility.queryAXTree", params);
         if let Ok(answer) = timeout(QUERY_DEADLINE, query).await {
-            return answer;
+            return Ok(answer?.nodes);
         }
         let params = json!({"frameId": root.frame});
-        let mut all: Value = self
-            .page
-            .call("Accessibility.getFullAXTree", params)
-            .await?;
-        if let Some(nodes) = all["nodes"].as_array_mut() {
-            nodes.retain(|node| node["role"]["value"] == role);
-        }
-        Ok(all)
+        let all = self.page.call("Accessibility.getFullAXTree", params);
+        let Nodes { mut nodes } = all.await?;
+        nodes.retain(|node| node.role.text() == role);
+        Ok(nodes)
     }
 }
 

@@ -110,19 +110,20 @@ impl Session {
         at: Micros,
         event: &Event,
     ) -> Result<()> {
+        let mut token = 0;
         if let Event::RunClaimed(claimed) = event {
+            let mut log = RunLog::default();
+            log.apply(at, event);
             let params = [
                 workspace.as_str().into(),
                 claimed.run.into(),
                 claimed.service.as_str().into(),
                 position.into(),
                 at.0.into(),
-                json(&RunLog::default())?,
+                json(&log)?,
             ];
             self.run(NEW_RUN, params).await?;
-        }
-        let mut token = 0;
-        if let Some(run) = run_of(event)
+        } else if let Some(run) = run_of(event)
             && let Some((mut log, claimed_at)) = self.run_log(workspace, run).await?
         {
             token = claimed_at;

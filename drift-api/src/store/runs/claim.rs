@@ -7,14 +7,17 @@ use uuid::Uuid;
 
 use super::is_held;
 use crate::lifecycle::drift::Asked;
-use crate::lifecycle::run::Status;
-use crate::lifecycle::service::OpenRun;
+use crate::lifecycle::run::{RunLog, Status};
 use crate::lifecycle::{Drift, Impossible, ServiceState};
 use crate::store::deciding::{Decided, Deciding};
 use crate::store::projection::ALL_SERVICES;
 use crate::store::session::Session;
-use crate::store::{Result, Store, StoreError};
+use crate::store::{Result, Store};
 
+/// A service, all services together, and a run.
+const STANDING: &str = "
+    SELECT (SELECT state FROM services WHERE workspace = $1 AND service = $2), (SELECT state FROM services WHERE workspace = $1 AND service = $3),
+        (SELECT state FROM runs WHERE workspace = $1 AND run = $4), (SELECT token FROM runs WHERE workspace = $1 AND run = $4)";
 const LEASE: &str = "SELECT until FROM leases WHERE workspace = $1 AND service = $2 AND run = $3";
 
 impl Store {
@@ -35,16 +38,30 @@ impl Store {
             }))
         };
         let session = &mut deciding.session;
-        let mut service = session
-            .service_state(workspace, claim.service.as_str())
-            .await?;
-        if let Some((log, token)) = session.run_log(workspace, claim.run).await? {
+        let Standing {
+            mut service,
+            all,
+            run,
+        } = session.standing(workspace, &claim).await?;
+        if let Some((log, token)) = run {
             let open = service.run.filter(|open| open.token == token);
             let Some(open) = open.filter(|_| log.status == Status::Open) else {
                 return Ok(Err(Impossible::LeaseLost));
             };
+            let until = session.lease(workspace, &claim.service, open.run).await?;
+            let steps: Vec<&Step> = open.tasks.iter().map(|claimed| &claimed.step).collect();
+            let states = session.drifts_of(workspace, &claim.service, &steps).await?;
+            let work = open
+                .tasks
+                .into_iter()
+                .map(|claimed| {
+                    let drift = states.get(&claimed.step).cloned().unwrap_or_default();
+                    (claimed, drift)
+                })
+                .collect();
+            let until = until.unwrap_or(now);
             let run = deciding
-                .handed_out(&claim, &open, &service.leftovers)
+                .handed_out(claim, token, until, work, service.leftovers)
                 .await?;
             return Ok(Ok(Claimed {
                 run: Some(run),
@@ -66,14 +83,10 @@ impl Store {
             deciding.append(expired).await?;
             service = deciding.service(&claim.service).await?;
         }
-        let all = deciding
-            .session
-            .service_state(workspace, ALL_SERVICES)
-            .await?;
         service.paused |= all.paused;
 
-        let (tasks, withheld) = deciding.tasks(&claim, &service).await?;
-        if tasks.is_empty() && !(claim.by_hand && withheld.is_none()) {
+        let (work, withheld) = deciding.tasks(&claim, &service).await?;
+        if work.is_empty() && !(claim.by_hand && withheld.is_none()) {
             deciding.session.commit().await?;
             return none(withheld);
         }
@@ -81,10 +94,11 @@ impl Store {
             run: claim.run,
             service: claim.service.clone(),
             runner: claim.runner.clone(),
-            tasks,
+            tasks: work.iter().map(|(claimed, _)| claimed.clone()).collect(),
             by_hand: claim.by_hand,
         });
         deciding.append(event).await?;
+        let token = deciding.position();
         if let Some(budget) = claim.budget {
             deciding
                 .session
@@ -94,14 +108,9 @@ impl Store {
         let until = deciding
             .extend(&claim.service, claim.run, claim.lease_seconds)
             .await?;
-        let service = deciding.service(&claim.service).await?;
-        let Some(open) = &service.run else {
-            return Err(StoreError::Refused("a claim left no run".to_owned()));
-        };
-        let mut run = deciding
-            .handed_out(&claim, open, &service.leftovers)
+        let run = deciding
+            .handed_out(claim, token, until, work, service.leftovers)
             .await?;
-        run.leased_until = until;
         deciding.session.commit().await?;
         Ok(Ok(Claimed {
             run: Some(run),
@@ -116,7 +125,7 @@ impl Deciding<'_> {
         &mut self,
         claim: &Claim,
         service: &ServiceState,
-    ) -> Result<(Vec<TaskClaimed>, Option<Withheld>)> {
+    ) -> Result<(Vec<(TaskClaimed, Drift)>, Option<Withheld>)> {
         let drifts = self
             .session
             .work_of(self.workspace, &claim.service, claim.by_hand, self.now)
@@ -125,8 +134,11 @@ impl Deciding<'_> {
         let mut withheld = None;
         let now = self.now;
         let may = |urgent| service.may_replay(claim.budget, urgent, now);
-        for (step, drift, fresh) in drifts {
-            self.end_mute(&claim.service, &step, &drift).await?;
+        for (step, mut drift, fresh) in drifts {
+            if drift.muted.is_some() {
+                self.end_mute(&claim.service, &step, &drift).await?;
+                drift = self.drift(&claim.service, &step).await?;
+            }
             let task = if claim.by_hand {
                 Some(drift.task_by_hand(fresh > 0))
             } else {
@@ -143,7 +155,7 @@ impl Deciding<'_> {
                     && !drift.was_tried_since_closed());
             match task.is_replay().then(|| may(urgent)) {
                 Some(Err(reason)) => withheld = Some(reason),
-                _ => tasks.push(TaskClaimed { step, task }),
+                _ => tasks.push((TaskClaimed { step, task }, drift)),
             }
         }
         if claim.by_hand
@@ -155,61 +167,80 @@ impl Deciding<'_> {
         Ok((tasks, withheld))
     }
 
+    /// A run as its runner sees it, with all that is known of its drifts.
     async fn handed_out(
         &mut self,
-        claim: &Claim,
-        open: &OpenRun,
-        leftovers: &[run::Leftover],
+        claim: Claim,
+        token: i64,
+        until: Micros,
+        work: Vec<(TaskClaimed, Drift)>,
+        leftovers: Vec<run::Leftover>,
     ) -> Result<Run> {
-        let until = self
-            .session
-            .lease(self.workspace, &claim.service, open.run)
-            .await?;
-        let steps: Vec<&Step> = open.tasks.iter().map(|claimed| &claimed.step).collect();
-        let mut states = self
-            .session
-            .drifts_of(self.workspace, &claim.service, &steps)
-            .await?;
-        let states: Vec<(&Step, Drift)> = steps
-            .into_iter()
-            .map(|step| (step, states.remove(step).unwrap_or_default()))
+        let named: Vec<(&Step, &Drift)> = work
+            .iter()
+            .map(|(claimed, drift)| (&claimed.step, drift))
             .collect();
-        let named: Vec<(&Step, &Drift)> =
-            states.iter().map(|(step, drift)| (*step, drift)).collect();
         let seen = self
             .session
             .seen_of_all_names(self.workspace, &claim.service, &named)
             .await?;
-        let mut drifts = Vec::with_capacity(open.tasks.len());
-        for ((TaskClaimed { step, task }, (_, drift)), seen) in
-            open.tasks.iter().zip(states).zip(seen)
-        {
-            drifts.push(ClaimedDrift {
-                step_hash: step.hash(),
-                step: step.clone(),
-                task: *task,
-                up_to: open.token,
-                seen,
-                issue: drift.issue,
-                fixed_in: drift.fixed_in,
-                fix_declared: drift.declared.map(|declared| declared.at),
-                last_good: drift.last_good,
-                first_bad: drift.first_bad,
-                proof: drift.proof,
-            });
-        }
+        let drifts =
+            work.into_iter()
+                .zip(seen)
+                .map(|((TaskClaimed { step, task }, drift), seen)| ClaimedDrift {
+                    step_hash: step.hash(),
+                    step,
+                    task,
+                    up_to: token,
+                    seen,
+                    issue: drift.issue,
+                    fixed_in: drift.fixed_in,
+                    fix_declared: drift.declared.map(|declared| declared.at),
+                    last_good: drift.last_good,
+                    first_bad: drift.first_bad,
+                    proof: drift.proof,
+                });
         Ok(Run {
-            run: open.run,
-            service: claim.service.clone(),
-            token: open.token,
-            leased_until: until.unwrap_or(self.now),
-            drifts,
-            leftovers: leftovers.to_vec(),
+            run: claim.run,
+            service: claim.service,
+            token,
+            leased_until: until,
+            drifts: drifts.collect(),
+            leftovers,
         })
     }
 }
 
+/// What a claim is decided by, but for the drifts.
+struct Standing {
+    service: ServiceState,
+    /// The kill switch of all services.
+    all: ServiceState,
+    /// There already, when a runner asks again.
+    run: Option<(RunLog, i64)>,
+}
+
 impl Session {
+    async fn standing(&mut self, workspace: &Workspace, claim: &Claim) -> Result<Standing> {
+        let params = [
+            workspace.as_str().into(),
+            claim.service.as_str().into(),
+            ALL_SERVICES.into(),
+            claim.run.into(),
+        ];
+        let row = self.row(STANDING, params).await?;
+        let row = row.ok_or(sqlx::Error::RowNotFound)?;
+        let run = match row.json_if_any(2)? {
+            Some(log) => Some((log, row.get(3)?)),
+            None => None,
+        };
+        Ok(Standing {
+            service: row.json_if_any(0)?.unwrap_or_default(),
+            all: row.json_if_any(1)?.unwrap_or_default(),
+            run,
+        })
+    }
+
     async fn lease(
         &mut self,
         workspace: &Workspace,

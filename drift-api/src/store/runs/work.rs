@@ -26,14 +26,16 @@ const CONFIRMED_FRESH: &str = "
         AND (service, step) IN (SELECT service, step FROM batches WHERE workspace = $1 AND fresh)";
 const SERVICES: &str = "SELECT service, state FROM services WHERE workspace = $1";
 const LEASES: &str = "SELECT service, run, until FROM leases WHERE workspace = $1";
-const FRESH_OF: &str = "
-    SELECT step, CAST(SUM(count) AS BIGINT) FROM batches WHERE workspace = $1 AND service = $2 AND fresh GROUP BY step";
-const CONFIRMED_FRESH_OF: &str = "
-    SELECT step, state FROM drifts WHERE workspace = $1 AND service = $2 AND NOT pending
-        AND step IN (SELECT step FROM batches WHERE workspace = $1 AND service = $2 AND fresh)";
-const PENDING_OF: &str =
-    "SELECT step, state FROM drifts WHERE workspace = $1 AND service = $2 AND pending";
-const ALL_OF: &str = "SELECT step, state FROM drifts WHERE workspace = $1 AND service = $2";
+/// Drifts with their state, those that wait for nothing if they are asked for, and again those with fresh reports, with or without
+/// a state.
+const WORK_OF: &str = "
+    SELECT step, state, CAST(0 AS BIGINT) FROM drifts WHERE workspace = $1 AND service = $2 AND pending
+    UNION ALL
+    SELECT step, state, CAST(0 AS BIGINT) FROM drifts WHERE workspace = $1 AND service = $2 AND NOT pending AND $3
+    UNION ALL
+    SELECT step, (SELECT state FROM drifts WHERE workspace = $1 AND service = $2 AND step = waiting.step), reports FROM (
+        SELECT step, CAST(SUM(count) AS BIGINT) AS reports FROM batches
+        WHERE workspace = $1 AND service = $2 AND fresh GROUP BY step) AS waiting";
 const SERVICE_OF_RUN: &str = "SELECT service FROM runs WHERE workspace = $1 AND run = $2";
 
 impl Store {
@@ -150,18 +152,18 @@ impl Session {
         by_hand: bool,
         now: Micros,
     ) -> Result<Vec<(Step, Drift, i64)>> {
-        let params = || [workspace.as_str().into(), service.as_str().into()];
+        let params = [
+            workspace.as_str().into(),
+            service.as_str().into(),
+            by_hand.into(),
+        ];
         let mut drifts = Waiting::new();
-        let known = if by_hand { ALL_OF } else { PENDING_OF };
-        for sql in [known, CONFIRMED_FRESH_OF] {
-            for row in self.rows(sql, params()).await? {
-                drifts.insert((service.clone(), row.word(0)?), (row.json(1)?, 0));
+        for row in self.rows(WORK_OF, params).await? {
+            let known = drifts.entry((service.clone(), row.word(0)?)).or_default();
+            if let Some(drift) = row.json_if_any(1)? {
+                known.0 = drift;
             }
-        }
-        for row in self.rows(FRESH_OF, params()).await? {
-            let (step, reports): (Step, i64) = (row.word(0)?, row.get(1)?);
-            let key = (service.clone(), step);
-            drifts.entry(key).or_default().1 = reports;
+            known.1 += row.get::<i64>(2)?;
         }
         let drifts = self.as_people_decided(workspace, drifts, now).await?;
         Ok(drifts
