@@ -161,3 +161,20 @@ on_both! {
         db.close().await;
     }
 }
+
+/// Where nothing was handled for years, nearly every batch is fresh.
+#[tokio::test]
+async fn what_came_in_a_window_is_looked_for_in_its_days_on_sqlite() {
+    let site = Site::new(Engine::Sqlite).await;
+    site.ok(&["migrate"]).await;
+    let mut db = Db::open(&site).await;
+    let all = statements();
+    let of_window = all
+        .iter()
+        .find(|one| one.name == "queries::FRESH_SINCE")
+        .unwrap();
+    let plan = db.plan(&of_window.sql).await.unwrap();
+    let by_day = |line: &String| line.contains("batches") && line.contains("day>?");
+    assert!(plan.iter().any(by_day), "{plan:#?}");
+    db.close().await;
+}

@@ -17,13 +17,20 @@ use crate::lifecycle::drift::{MUTED, RENAMED};
 /// The most batches that one answer about fresh ones holds; the rest shows once these are handled.
 const MOST_FRESH: i64 = 10_000;
 
-/// The day bounds the walk of the index; the time is what counts.
 const FRESH: &str = "
     SELECT batches.service, batches.step, day, count, first_seen, last_seen, screenshot_ref, stage
     FROM batches LEFT JOIN drifts
         ON drifts.workspace = batches.workspace AND drifts.service = batches.service AND drifts.step = batches.step
-    WHERE batches.workspace = $1 AND fresh AND day >= $2 AND last_seen >= $3
-    ORDER BY batches.service, batches.step, day LIMIT $4";
+    WHERE batches.workspace = $1 AND fresh
+    ORDER BY batches.service, batches.step, day LIMIT $2";
+/// The days bound the walk; the time is what counts. SQLite would read all batches in the order of the answer, were the days not
+/// bounded on both sides, or else all that are fresh (hence `IS TRUE`), which are many where nothing was handled for years.
+const FRESH_SINCE: &str = "
+    SELECT batches.service, batches.step, day, count, first_seen, last_seen, screenshot_ref, stage
+    FROM batches LEFT JOIN drifts
+        ON drifts.workspace = batches.workspace AND drifts.service = batches.service AND drifts.step = batches.step
+    WHERE batches.workspace = $1 AND fresh IS TRUE AND day BETWEEN $3 AND '9999-12-31' AND last_seen >= $4
+    ORDER BY batches.service, batches.step, day LIMIT $2";
 const FIRST_SEEN: &str = "
     SELECT (SELECT first_seen FROM batches WHERE workspace = $1 AND service = $2 AND step = $3 ORDER BY day LIMIT 1),
         (SELECT state FROM drifts WHERE workspace = $1 AND service = $2 AND step = $3)";
@@ -89,21 +96,15 @@ impl Store {
         since: Option<Micros>,
         now: Micros,
     ) -> Result<Fresh> {
-        let (day, seen) = since.map_or((String::new(), i64::MIN), |since| {
-            (since.day().to_string(), since.0)
-        });
-        let rows = self
-            .db
-            .rows(
-                FRESH,
-                [
-                    workspace.as_str().into(),
-                    day.into(),
-                    seen.into(),
-                    MOST_FRESH.into(),
-                ],
-            )
-            .await?;
+        let (scope, most) = (workspace.as_str(), MOST_FRESH);
+        let rows = match since {
+            None => self.db.rows(FRESH, [scope.into(), most.into()]).await?,
+            Some(Micros(since)) => {
+                let day = Micros(since).day().to_string();
+                let params = [scope.into(), most.into(), day.into(), since.into()];
+                self.db.rows(FRESH_SINCE, params).await?
+            }
+        };
         let mut batches = BTreeMap::new();
         let mut decided_about = Vec::new();
         for row in &rows {
