@@ -1,6 +1,6 @@
 //! Many reports folded into few counters, before any SQL: what makes a flush, an import and a rebuild cheap.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use drift_schema::event::ReportReceived;
 use drift_schema::{Day, Digest, Micros, Service, Step};
@@ -70,7 +70,7 @@ pub(crate) fn fold<'a>(sorted: impl IntoIterator<Item = Tally<'a>>) -> Vec<Tally
 
 /// Tallies that outlive the reports they were made from: for walks over the log.
 #[derive(Debug, Default)]
-pub(crate) struct Tallies(BTreeMap<(Day, Service, Step), Sum>);
+pub(crate) struct Tallies(HashMap<(Day, Service, Step), Sum>);
 
 #[derive(Debug)]
 struct Sum {
@@ -106,20 +106,20 @@ impl Tallies {
 
     /// Sorted by batch.
     pub(crate) fn all(&self) -> Vec<Tally<'_>> {
-        self.0
-            .iter()
-            .map(|((day, service, step), sum)| Tally {
-                day: *day,
-                service,
-                step,
-                count: sum.count,
-                first_seen: sum.first_seen,
-                last_seen: sum.last_seen,
-                last_position: sum.last_position,
-                fresh: sum.fresh,
-                screenshot_ref: sum.screenshot_ref.as_ref(),
-            })
-            .collect()
+        let tallies = self.0.iter().map(|((day, service, step), sum)| Tally {
+            day: *day,
+            service,
+            step,
+            count: sum.count,
+            first_seen: sum.first_seen,
+            last_seen: sum.last_seen,
+            last_position: sum.last_position,
+            fresh: sum.fresh,
+            screenshot_ref: sum.screenshot_ref.as_ref(),
+        });
+        let mut tallies: Vec<_> = tallies.collect();
+        tallies.sort_unstable_by_key(Tally::batch);
+        tallies
     }
 
     pub(crate) fn len(&self) -> usize {

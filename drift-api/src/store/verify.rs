@@ -93,22 +93,27 @@ impl Session {
         let mut walk = Walk::from(super::log::Head::of_nothing(&workspace));
         let mut projector = Projector::default();
         let mut erased = 0;
+        let mut checked = Vec::new();
         let mut rows = self.rows_after(&workspace, walk.position).await?;
         while let Some(last) = rows.last() {
             let last: i64 = last.get(0)?;
-            // Hashing and decoding take as long as reading: another thread does them, while the database is at the next page.
+            // Hashing and decoding take as long as all the rest: another thread does them, while this one reads the page after it and
+            // projects the one before.
             let checking = tokio::task::spawn_blocking(move || check(walk, &rows));
             let next = self.rows_after(&workspace, last).await;
-            let checked = checking.await.map_err(|_| {
-                StoreError::Refused("the check of a page did not come to its end".to_owned())
-            })?;
-            let (checked_walk, recorded, erased_here) = checked?;
-            walk = checked_walk;
-            erased += erased_here;
-            for recorded in recorded {
+            for recorded in checked {
                 projector.feed(self, &workspace, recorded).await?;
             }
+            let page = checking.await.map_err(|_| {
+                StoreError::Refused("the check of a page did not come to its end".to_owned())
+            })?;
+            let erased_here;
+            (walk, checked, erased_here) = page?;
+            erased += erased_here;
             rows = next?;
+        }
+        for recorded in checked {
+            projector.feed(self, &workspace, recorded).await?;
         }
         projector.flush(self, &workspace).await?;
         let head = self.head(&workspace).await?;
