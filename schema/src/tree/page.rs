@@ -57,6 +57,8 @@ pub(super) struct Node<'a> {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct States {
     pub(super) checked: Option<bool>,
+    /// Neither checked nor not, neither pressed nor not.
+    pub(super) mixed: bool,
     pub(super) disabled: bool,
     pub(super) expanded: Option<bool>,
     pub(super) pressed: bool,
@@ -110,27 +112,27 @@ impl<'a> Node<'a> {
         self.name = text::tidy(&mask(ax.name));
         let says = |name: &str| element.is_none_or(|element| element.attribute(name).is_some());
         // What they hold is no name of these.
-        if matches!(role, Role::Term | Role::Row) && !says("aria-label") && !says("aria-labelledby")
-        {
+        let by_content = matches!(role, Role::Row | Role::Math);
+        if role.is_nameless() || by_content && !says("aria-label") && !says("aria-labelledby") {
             self.name.clear();
         }
         if role == Role::Heading {
-            let level = ax.property("level").and_then(Value::as_u64);
-            self.level = level
-                .and_then(|level| u8::try_from(level).ok())
-                .unwrap_or(2)
-                .clamp(1, 99);
+            self.level = level(ax, element);
         }
         self.states = States {
             checked: ax.property("checked").map(|_| ax.is("checked")),
+            mixed: ["checked", "pressed"]
+                .map(|name| ax.property(name) == Some(&"mixed".into()))
+                .contains(&true),
             disabled: ax.is("disabled"),
             expanded: ax.property("expanded").map(|_| ax.is("expanded")),
             pressed: ax.is("pressed"),
             selected: ax.is("selected"),
-            invalid: ax
-                .property("invalid")
-                .and_then(Value::as_str)
-                .is_some_and(|word| word != "false"),
+            // What the page says; Chromium counts a field in that nobody has filled in yet.
+            invalid: element.is_some_and(|element| {
+                let says = element.attribute("aria-invalid").map(str::trim);
+                says.is_some_and(|says| !says.is_empty() && says != "false")
+            }),
         };
         let Some(element) = element else { return };
         match role {
@@ -139,4 +141,22 @@ impl<'a> Node<'a> {
             _ => {}
         }
     }
+}
+
+/// 0 for a heading of no level: a `role=heading` that does not say which.
+fn level(ax: &AxNode<'_>, element: Option<&Element<'_>>) -> u8 {
+    if let Some(element) = element {
+        let native = match element.tag.as_bytes() {
+            [b'h', level @ b'1'..=b'6'] => Some(level - b'0'),
+            _ => None,
+        };
+        match element.attribute("aria-level") {
+            Some(_) if native.is_some() => return native.unwrap_or_default(),
+            None if native.is_none() && element.attribute("role").is_some() => return 0,
+            _ => {}
+        }
+    }
+    let level = ax.property("level").and_then(Value::as_u64);
+    let level = level.and_then(|level| u8::try_from(level).ok());
+    level.unwrap_or(2).clamp(1, 99)
 }

@@ -125,7 +125,8 @@ fn part<'a>(node: &Node<'a>, role: Role, children: Vec<Part<'a>>) -> Vec<Part<'a
         Role::Alert if children.is_empty() => return Vec::new(),
         _ => {}
     }
-    if role.has_label() {
+    // A group of options has no name in Playwright.
+    if role.has_label() && node.tag != "optgroup" {
         part.label = Label::of(&node.name);
     }
     part.disabled = node.states.disabled && role.is_control();

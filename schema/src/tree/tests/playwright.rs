@@ -51,7 +51,7 @@ fn rows_and_terms_are_not_called_what_they_hold() {
     let snapshot = digest(&page(vec![row, term, named])).snapshot;
     assert_eq!(
         snapshot,
-        "- row:\n  - cell \"1\"\n- term: Price\n- term \"Cost\": Price"
+        "- row:\n  - cell \"1\"\n- term: Price\n- term: Price"
     );
 }
 
@@ -140,4 +140,113 @@ fn the_only_card_is_an_item_as_each_of_several_is() {
     }
     let without_price = grid(names.map(|name| card(name, None)).to_vec());
     assert_ne!(without_price, cards(5));
+}
+
+#[test]
+fn a_role_that_is_given_is_taken_at_its_word() {
+    let given = |tag, role, word: &str| {
+        let inside = vec![button("Go"), button("Stay")];
+        shape(&page(vec![part(tag, role, "", inside).with("role", word)]))
+    };
+    let inside = "- button \"Go\"\n  - button \"Stay\"";
+    for (tag, role, word, printed) in [
+        // Without a name, outside of what should hold them, or none of Chromium's own.
+        ("div", "generic", "region", "region"),
+        ("div", "generic", "form", "form"),
+        ("div", "generic", "listitem", "listitem"),
+        ("div", "generic", "row", "row"),
+        ("div", "generic", "generic", "generic"),
+        ("ul", "list", "directory", "directory"),
+        // Words that Playwright does not know say nothing.
+        ("li", "doc-endnote", "doc-endnote", "listitem"),
+        ("ul", "list", "made-up list", "list"),
+    ] {
+        assert_eq!(
+            given(tag, role, word),
+            format!("- {printed}:\n  {inside}"),
+            "{word}"
+        );
+    }
+    assert_eq!(
+        given("section", "doc-abstract", "doc-abstract"),
+        "- button \"Go\"\n- button \"Stay\""
+    );
+}
+
+#[test]
+fn what_a_style_sheet_lays_out_and_what_was_a_list_once_is_transparent() {
+    let cell = part("div", "LayoutTableCell", "", vec![button("Go")]);
+    let row = part("div", "LayoutTableRow", "", vec![cell]);
+    let table = part("div", "LayoutTable", "", vec![row]);
+    let item = part("li", "listitem", "", vec![button("Go")]);
+    let list = part("dir", "list", "", vec![item]);
+    assert_eq!(shape(&page(vec![table])), "- button \"Go\"");
+    assert_eq!(shape(&page(vec![list])), "- listitem:\n  - button \"Go\"");
+}
+
+#[test]
+fn an_item_is_one_unless_its_list_says_it_is_none() {
+    let menu = |role| {
+        let mut item = part("li", "none", "", vec![button("Go")]);
+        item.properties.push(("ignored", true.into()));
+        let list = part("ul", "menubar", "", vec![item]).with("role", role);
+        let mut capture = capture(&page(vec![list]));
+        for node in capture.ax["nodes"].as_array_mut().unwrap() {
+            node["ignored"] = (node["role"]["value"] == "none").into();
+        }
+        Digested::of(&capture, &unmasked).record.shape
+    };
+    assert_eq!(
+        menu("menubar"),
+        "- menubar:\n  - listitem:\n    - button \"Go\""
+    );
+    let mut laid_out = menu("none");
+    laid_out.retain(|c| c != ' ');
+    assert!(!laid_out.contains("listitem"), "{laid_out}");
+}
+
+#[test]
+fn a_heading_that_does_not_say_its_level_has_none() {
+    let said = |level: Option<&str>| {
+        let mut heading = part("div", "heading", "Title", vec![text("Title")]);
+        heading.properties.push(("level", 2.into()));
+        let heading = heading.with("role", "heading");
+        shape(&page(vec![match level {
+            Some(level) => heading.with("aria-level", level),
+            None => heading,
+        }]))
+    };
+    assert_eq!(said(None), "- heading");
+    assert_eq!(said(Some("2")), "- heading [level=2]");
+}
+
+#[test]
+fn states_are_those_that_the_page_gives() {
+    let mut some = part("input", "checkbox", "All", vec![]);
+    some.properties.push(("checked", "mixed".into()));
+    let mut empty = part("input", "textbox", "Name", vec![]);
+    empty.properties.push(("invalid", "true".into()));
+    let wrong = empty.clone().with("aria-invalid", "true");
+    assert_eq!(
+        digest(&page(vec![some, empty, wrong])).snapshot,
+        "- checkbox \"All\" [checked=mixed]\n- textbox \"Name\"\n- textbox \"Name\" [invalid]"
+    );
+}
+
+#[test]
+fn what_stands_for_all_rows_is_found_in_one_of_them() {
+    let row = |inside: [Option<&str>; 2]| {
+        let cell = |inside: Option<&str>| {
+            let inside = inside.map_or_else(|| vec![text("30")], |name| vec![button(name)]);
+            part("td", "gridcell", "", inside)
+        };
+        part("tr", "row", "", inside.map(cell).to_vec())
+    };
+    let rows = [row([None, Some("Open")]), row([Some("Open"), None])];
+    let grid = |rows: &[Sketch]| shape(&page(vec![part("table", "grid", "", rows.to_vec())]));
+    let found = grid(&rows);
+    assert_eq!(found.matches("button").count(), 1, "{found}");
+    assert_eq!(found.matches("gridcell").count(), 2, "{found}");
+    let [first, second] = rows;
+    assert_eq!(grid(&[second, first]), found);
 }
