@@ -4,6 +4,7 @@
 //! nested too deeply for the stack.
 
 mod join;
+mod seams;
 
 use serde_json::Value;
 
@@ -11,6 +12,7 @@ use super::Mask;
 use super::ax::AxNode;
 use super::capture::{Capture, Invisible};
 use super::dom::Element;
+use super::label;
 use super::role::Role;
 use super::text;
 use super::words::Marks;
@@ -36,6 +38,8 @@ pub(super) struct Node<'a> {
     pub(super) tag: &'a str,
     /// The accessible name, or the text of a text. Masked, by N1, and never the value of a field.
     pub(super) name: String,
+    /// The name as it goes into a label, where it was put together of parts: with `label::SEAM` and `label::ICON`.
+    pub(super) seamed: Option<String>,
     pub(super) level: u8,
     pub(super) states: States,
     pub(super) marks: Marks,
@@ -91,6 +95,7 @@ impl<'a> Node<'a> {
             kind,
             tag: "",
             name: String::new(),
+            seamed: None,
             level: 0,
             states: States::default(),
             marks: Marks::default(),
@@ -109,7 +114,14 @@ impl<'a> Node<'a> {
 
 impl<'a> Node<'a> {
     fn fill(&mut self, role: Role, ax: &AxNode<'a>, element: Option<&Element<'a>>, mask: Mask<'_>) {
-        self.name = text::tidy(&mask(ax.name));
+        let named = mask(ax.name);
+        self.name = text::tidy(&named);
+        if role.has_label() && named.contains(text::is_icon) {
+            let icons = named
+                .chars()
+                .map(|c| if text::is_icon(c) { label::ICON } else { c });
+            self.seamed = Some(text::tidy(&icons.collect::<String>()));
+        }
         let says = |name: &str| element.is_none_or(|element| element.attribute(name).is_some());
         // What they hold is no name of these.
         let by_content = matches!(role, Role::Row | Role::Math);

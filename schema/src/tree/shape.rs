@@ -127,7 +127,7 @@ fn part<'a>(node: &Node<'a>, role: Role, children: Vec<Part<'a>>) -> Vec<Part<'a
     }
     // A group of options has no name in Playwright.
     if role.has_label() && node.tag != "optgroup" {
-        part.label = Label::of(&node.name);
+        part.label = Label::of(node.seamed.as_deref().unwrap_or(&node.name));
     }
     part.disabled = node.states.disabled && role.is_control();
     if role.is_cell() {

@@ -250,3 +250,95 @@ fn what_stands_for_all_rows_is_found_in_one_of_them() {
     let [first, second] = rows;
     assert_eq!(grid(&[second, first]), found);
 }
+
+#[test]
+fn the_only_cell_of_a_table_is_no_header() {
+    let row = || {
+        let cell = part("th", "columnheader", "Go", vec![button("Go")]);
+        part("tr", "row", "", vec![cell])
+    };
+    let table = |rows: Vec<Sketch>| {
+        let body = part("tbody", "rowgroup", "", rows);
+        shape(&page(vec![part("table", "table", "", vec![body])]))
+    };
+    let one = table(vec![row()]);
+    assert!(
+        !one.contains("columnheader") && one.contains("    - button"),
+        "{one}"
+    );
+    assert!(table(vec![row(), row()]).contains("columnheader"));
+}
+
+#[test]
+fn where_parts_of_a_name_meet_a_space_is_left_open() {
+    let called = |name: &str, inside: Vec<Sketch>| {
+        shape(&page(vec![part("button", "button", name, inside)]))
+    };
+    let span = |inside: &str| part("span", "generic", "", vec![text(inside)]);
+    let picture = |name: &str| part("img", "image", name, vec![]);
+    for (name, inside, label) in [
+        // A line of text, or a block: there is no doubt.
+        ("Save all", vec![text("Save "), span("all")], "\"Save all\""),
+        ("Save all", vec![span("Save"), text(" all")], "\"Save all\""),
+        ("Save all", vec![span("Save"), span("all")], "\"Save all\""),
+        (
+            "Pay Visa",
+            vec![text("Pay "), picture("Visa")],
+            "\"Pay Visa\"",
+        ),
+        // A picture in a line, and a part that a style sheet takes out of the line.
+        (
+            "Pay Visa",
+            vec![text("Pay"), picture("Visa")],
+            "/Pay ?Visa/",
+        ),
+        ("Savenow", vec![text("Save"), span("now")], "/Save ?now/"),
+        // A name that was given.
+        ("Close", vec![picture("Cross"), text("Close")], "\"Close\""),
+        // The icon of a font is said by Playwright, and means nothing.
+        (
+            "\u{e900} Save",
+            vec![text("\u{e900}"), text("Save")],
+            "/Save/",
+        ),
+    ] {
+        assert_eq!(called(name, inside), format!("- button {label}"));
+    }
+}
+
+#[test]
+fn a_field_is_called_after_the_pictures_beside_it() {
+    let field = part("input", "radio", "Card Visa", vec![]);
+    let label = part(
+        "label",
+        "LabelText",
+        "",
+        vec![text("Card "), part("img", "image", "Visa", vec![])],
+    );
+    let tight = part(
+        "label",
+        "LabelText",
+        "",
+        vec![text("Card"), part("img", "image", "Visa", vec![])],
+    );
+    let beside = |label: &Sketch| shape(&page(vec![field.clone(), label.clone()]));
+    assert_eq!(beside(&label), "- radio \"Card Visa\"");
+    assert_eq!(beside(&tight), "- radio /Card ?Visa/");
+}
+
+#[test]
+fn letters_that_a_style_sheet_changed_in_a_part_of_a_name_are_those_of_the_document() {
+    let mut capture = capture(&page(vec![part(
+        "button",
+        "button",
+        "Save ALL",
+        vec![text("Save "), part("b", "generic", "", vec![text("all")])],
+    )]));
+    let nodes = capture.ax["nodes"].as_array_mut().unwrap();
+    let shown = nodes.iter_mut().find(|node| node["name"]["value"] == "all");
+    shown.unwrap()["name"]["value"] = "ALL".into();
+    assert_eq!(
+        Digested::of(&capture, &unmasked).record.shape,
+        "- button \"Save all\""
+    );
+}
