@@ -128,6 +128,13 @@ impl<'a> Node<'a> {
         if role.is_nameless() || by_content && !says("aria-label") && !says("aria-labelledby") {
             self.name.clear();
         }
+        // Chromium has it as a description where it says the same as the item.
+        if role == Role::ListItem
+            && self.name.is_empty()
+            && let Some(title) = element.and_then(|element| element.attribute("title"))
+        {
+            self.name = text::tidy(&mask(title));
+        }
         if role == Role::Heading {
             self.level = level(ax, element);
         }

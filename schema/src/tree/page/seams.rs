@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::{Kind, Node};
-use crate::tree::label::SEAM;
+use crate::tree::label::{ICON, SEAM};
 use crate::tree::role::Role;
 use crate::tree::text;
 
@@ -53,6 +53,16 @@ pub(super) fn find(nodes: &mut [Node<'_>], restyled: &HashMap<String, String>) {
             node.seamed = Some(spelt.seamed);
         }
         node.name = spelt.name;
+    }
+    for node in nodes {
+        if let Some(seamed) = node.seamed.take_if(|seamed| seamed.contains(ICON)) {
+            let mut letters = node.name.chars().filter(|c| !c.is_whitespace());
+            let right = |c| match c {
+                ICON | SEAM | ' ' => c,
+                c => letters.next().unwrap_or(c),
+            };
+            node.seamed = Some(seamed.chars().map(right).collect());
+        }
     }
 }
 

@@ -342,3 +342,37 @@ fn letters_that_a_style_sheet_changed_in_a_part_of_a_name_are_those_of_the_docum
         "- button \"Save all\""
     );
 }
+
+#[test]
+fn an_item_that_is_called_what_it_says_says_it_once() {
+    let item = |title| part("li", "listitem", "", vec![text("1")]).with("title", title);
+    let listed = |item: Sketch| digest(&page(vec![part("ul", "list", "", vec![item])]));
+    let same = listed(item("1"));
+    assert_eq!(same.record.shape, "- list:\n  - listitem");
+    assert_eq!(same.snapshot, "- list:\n  - listitem \"1\"");
+    let other = listed(item("Page 1"));
+    assert_eq!(
+        other.record.shape,
+        "- list:\n  - listitem:\n    - text: /\\S/"
+    );
+}
+
+#[test]
+fn an_icon_before_a_name_in_capitals_leaves_the_letters_of_the_document() {
+    let inside = vec![text("\u{e900}"), text("Save all")];
+    let mut capture = capture(&page(vec![part(
+        "button",
+        "button",
+        "\u{e900} SAVE ALL",
+        inside,
+    )]));
+    let nodes = capture.ax["nodes"].as_array_mut().unwrap();
+    let shown = nodes
+        .iter_mut()
+        .find(|node| node["name"]["value"] == "Save all");
+    shown.unwrap()["name"]["value"] = "SAVE ALL".into();
+    assert_eq!(
+        Digested::of(&capture, &unmasked).record.shape,
+        "- button /Save all/"
+    );
+}
