@@ -192,7 +192,7 @@ fn head(at: u32, role: Role, page: &Page<'_>) -> String {
     let named = !role.is_cell() || is_plain();
     if named
         && !node.name.is_empty()
-        && !(node.tag == "optgroup" && !is_aside(page, at))
+        && (node.tag != "optgroup" || is_aside(page, at))
         && node.name.chars().count() <= LONGEST
     {
         head.push(' ');
