@@ -108,8 +108,21 @@ impl<'a> Dom<'a> {
         &self.nodes[at as usize]
     }
 
-    /// Whether it is a part of a table that only lays something out, and says so.
+    /// Whether it is a part of a table or a list that only lays something out, and says so.
     pub(super) fn is_laid_out(&self, at: u32) -> bool {
+        let says_none = |element: &Element<'_>| {
+            let role = element.attribute("role").map(str::trim);
+            matches!(role, Some("presentation" | "none"))
+        };
+        if let Element {
+            tag: "li",
+            parent: Some(list),
+            ..
+        } = self.get(at)
+        {
+            let list = self.get(*list);
+            return matches!(list.tag, "ul" | "ol") && says_none(list);
+        }
         let mut next = Some(at);
         // A cell, its row, the group of rows, the table.
         for _ in 0..4 {
@@ -117,10 +130,7 @@ impl<'a> Dom<'a> {
                 return false;
             };
             match element.tag {
-                "table" => {
-                    let role = element.attribute("role").map(str::trim);
-                    return matches!(role, Some("presentation" | "none"));
-                }
+                "table" => return says_none(element),
                 "thead" | "tbody" | "tfoot" | "tr" | "td" | "th" => next = element.parent,
                 _ => return false,
             }

@@ -17,27 +17,18 @@ pub(super) fn kind(ax: &AxNode<'_>, element: Option<&Element<'_>>, laid_out: boo
     if ax.hidden {
         return None;
     }
-    let explicit = element.attribute("role").map(str::trim).unwrap_or_default();
-    let role = if ax.ignored {
+    let given = Given::by(element);
+    let implied = given == Given::Nothing && !laid_out;
+    let role = match given {
+        // Whatever Chromium thinks of its place: an item without its list, a region without a name.
+        Given::Role(role) if !matches!(element.tag, "iframe" | "frame") => Some(role),
         // Ignored since it adds nothing for somebody who listens; Playwright prints these all the same, but not the
-        // parts of a table that says it is none.
-        if explicit.is_empty() && !laid_out {
-            only_structure(element.tag)
-        } else {
-            None
-        }
-    } else if explicit.is_empty() && has_none(element.tag) {
-        None
-    } else {
-        own(ax.role)
-            .or_else(|| {
-                if explicit.is_empty() && !laid_out {
-                    by_tag(element)
-                } else {
-                    None
-                }
-            })
-            .and_then(|role| named(role, ax, Some(element)))
+        // parts of a table or a list that says it is none.
+        _ if ax.ignored => implied.then(|| only_structure(element.tag)).flatten(),
+        Given::Nothing if has_none(element.tag, ax.role) => None,
+        _ => own(ax.role)
+            .or_else(|| implied.then(|| by_tag(element)).flatten())
+            .and_then(|role| named(role, ax, Some(element))),
     };
     match role {
         Some(role) => Some(Kind::Role(role)),
@@ -45,9 +36,40 @@ pub(super) fn kind(ax: &AxNode<'_>, element: Option<&Element<'_>>, laid_out: boo
     }
 }
 
-/// Chromium calls these a group.
-fn has_none(tag: &str) -> bool {
-    matches!(tag, "hgroup" | "address")
+/// What an element says of its own role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Given {
+    /// No word, or none that Playwright knows: the tag decides.
+    Nothing,
+    /// That it has none.
+    Presentation,
+    Role(Role),
+}
+
+impl Given {
+    fn by(element: &Element<'_>) -> Self {
+        let words = element.attribute("role").unwrap_or_default();
+        let known = |word: &str| match word.to_ascii_lowercase().as_str() {
+            "none" | "presentation" => Some(Self::Presentation),
+            // An element, and no role of ARIA.
+            "iframe" => None,
+            word => Role::parse(word).map(Self::Role),
+        };
+        words
+            .split_ascii_whitespace()
+            .find_map(known)
+            .unwrap_or(Self::Nothing)
+    }
+}
+
+/// Chromium calls these a group, a list, a deletion; and a table what a style sheet lays out as one.
+fn has_none(tag: &str, role: &str) -> bool {
+    matches!(tag, "hgroup" | "address" | "dir" | "s" | "strike")
+        || role.starts_with("LayoutTable")
+            && !matches!(
+                tag,
+                "table" | "thead" | "tbody" | "tfoot" | "tr" | "td" | "th"
+            )
 }
 
 /// Chromium's words for roles.
@@ -61,7 +83,8 @@ fn own(word: &str) -> Option<Role> {
         "LayoutTable" => Some(Role::Table),
         "LayoutTableRow" => Some(Role::Row),
         "LayoutTableCell" => Some(Role::Cell),
-        "meter" => Some(Role::Meter),
+        // Every `div` is one for Chromium. Playwright prints those that say so.
+        "generic" => None,
         "MathMLMath" => Some(Role::Math),
         _ => Role::parse(word),
     }
@@ -74,13 +97,27 @@ fn only_structure(tag: &str) -> Option<Role> {
         "tr" => Some(Role::Row),
         "table" => Some(Role::Table),
         "ul" | "ol" | "menu" => Some(Role::List),
+        "li" => Some(Role::ListItem),
         _ => None,
     }
 }
 
 fn by_tag(element: &Element<'_>) -> Option<Role> {
     Some(match element.tag {
+        "a" | "area" if element.attribute("href").is_some() => Role::Link,
+        "article" => Role::Article,
         "aside" => Role::Complementary,
+        "dd" => Role::Definition,
+        "dialog" => Role::Dialog,
+        "dt" | "dfn" => Role::Term,
+        "fieldset" => Role::Group,
+        "figure" => Role::Figure,
+        "form" => Role::Form,
+        "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => Role::Heading,
+        "hr" => Role::Separator,
+        "main" => Role::Main,
+        "nav" => Role::Navigation,
+        "section" => Role::Region,
         "li" => Role::ListItem,
         "ul" | "ol" | "menu" => Role::List,
         "table" => Role::Table,
@@ -109,14 +146,17 @@ fn by_tag(element: &Element<'_>) -> Option<Role> {
     })
 }
 
-/// N2: a form or a region without a name has no role. A `title` is no name for this.
+/// N2: a form or a region without a name has no role, unless it says so. A `title` is no name for this.
 fn named(role: Role, ax: &AxNode<'_>, element: Option<&Element<'_>>) -> Option<Role> {
     if !matches!(role, Role::Form | Role::Region) {
         return Some(role);
     }
-    let says = |name: &str| element.is_none_or(|element| element.attribute(name).is_some());
-    let explicit = says("role") || says("aria-label") || says("aria-labelledby");
-    (explicit && !ax.name.trim().is_empty()).then_some(role)
+    let says = |name: &str| element.is_some_and(|element| element.attribute(name).is_some());
+    let named = match element {
+        Some(_) => says("aria-label") || says("aria-labelledby"),
+        None => !ax.name.trim().is_empty(),
+    };
+    named.then_some(role)
 }
 
 /// Elements that stand in a line of text unless a style sheet says otherwise, and all that is not an element.

@@ -14,6 +14,11 @@ const GAP: char = '\u{1}';
 /// Stands for an `s` or nothing: one item, two items.
 const PLURAL: char = '\u{2}';
 
+/// Two parts of a name meet here, and whether with a space is for the style sheet to say.
+pub(super) const SEAM: char = '\u{fdd0}';
+/// Stands for the icon of a font, which nobody reads and Playwright has in the name.
+pub(super) const ICON: char = '\u{fdd1}';
+
 /// Never empty: has a letter or a sign of its own beside its gaps.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Label(String);
@@ -60,7 +65,7 @@ impl Label {
     fn says_something(&self) -> bool {
         let gaps = self.0.contains(GAP);
         self.0.chars().any(|c| match c {
-            GAP | PLURAL => false,
+            GAP | PLURAL | SEAM | ICON => false,
             _ if gaps => c.is_alphanumeric(),
             _ => !c.is_whitespace(),
         })
@@ -90,13 +95,16 @@ impl Label {
     /// As it stands in a line, cut to what a person would call it by.
     pub(super) fn print(&self) -> String {
         let (shown, cut) = self.cut();
-        if !cut && !shown.contains([GAP, PLURAL]) {
+        if !cut && !shown.contains([GAP, PLURAL, SEAM, ICON]) {
             return text::quoted(shown);
         }
+        // The regex has no anchors: what stands at its ends need not be said.
+        let shown = shown.trim_matches([ICON, SEAM, ' ']);
         let mut regex = String::from("/");
         for c in shown.chars() {
             match c {
-                GAP => regex.push_str(".*"),
+                GAP | ICON => regex.push_str(".*"),
+                SEAM => regex.push_str(" ?"),
                 PLURAL => regex.push_str("s?"),
                 '.' | '*' | '+' | '?' | '^' | '$' | '(' | ')' | '[' | ']' | '{' | '}' | '|'
                 | '\\' | '/' => {
@@ -197,6 +205,8 @@ fn separates(c: char) -> bool {
                 | '…'
                 | '×'
                 | '='
+                | SEAM
+                | ICON
         )
 }
 
@@ -297,6 +307,21 @@ mod tests {
         );
         let long = printed(&"abcdefghijklmnop ".repeat(7)).unwrap();
         assert_eq!(long, format!("/{}/", ["abcdefghijklmnop"; 3].join(" ")));
+    }
+
+    #[test]
+    fn seams_and_icons_are_left_open() {
+        let named = |name: &str| printed(&name.replace('|', "\u{fdd0}").replace('@', "\u{fdd1}"));
+        for (name, label) in [
+            ("@ Save", "/Save/"),
+            ("Save @ all", "/Save .* all/"),
+            ("Visa|Mastercard", "/Visa ?Mastercard/"),
+            ("Inbox|3", "/Inbox ?.*/"),
+        ] {
+            assert_eq!(named(name).as_deref(), Some(label), "{name}");
+        }
+        assert_eq!(named("@"), None);
+        assert_eq!(named("@|3"), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! nested too deeply for the stack.
 
 mod join;
+mod seams;
 
 use serde_json::Value;
 
@@ -11,6 +12,7 @@ use super::Mask;
 use super::ax::AxNode;
 use super::capture::{Capture, Invisible};
 use super::dom::Element;
+use super::label;
 use super::role::Role;
 use super::text;
 use super::words::Marks;
@@ -36,6 +38,8 @@ pub(super) struct Node<'a> {
     pub(super) tag: &'a str,
     /// The accessible name, or the text of a text. Masked, by N1, and never the value of a field.
     pub(super) name: String,
+    /// The name as it goes into a label, where it was put together of parts: with `label::SEAM` and `label::ICON`.
+    pub(super) seamed: Option<String>,
     pub(super) level: u8,
     pub(super) states: States,
     pub(super) marks: Marks,
@@ -57,6 +61,8 @@ pub(super) struct Node<'a> {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct States {
     pub(super) checked: Option<bool>,
+    /// Neither checked nor not, neither pressed nor not.
+    pub(super) mixed: bool,
     pub(super) disabled: bool,
     pub(super) expanded: Option<bool>,
     pub(super) pressed: bool,
@@ -89,6 +95,7 @@ impl<'a> Node<'a> {
             kind,
             tag: "",
             name: String::new(),
+            seamed: None,
             level: 0,
             states: States::default(),
             marks: Marks::default(),
@@ -107,30 +114,44 @@ impl<'a> Node<'a> {
 
 impl<'a> Node<'a> {
     fn fill(&mut self, role: Role, ax: &AxNode<'a>, element: Option<&Element<'a>>, mask: Mask<'_>) {
-        self.name = text::tidy(&mask(ax.name));
+        let named = mask(ax.name);
+        self.name = text::tidy(&named);
+        if role.has_label() && named.contains(text::is_icon) {
+            let icons = named
+                .chars()
+                .map(|c| if text::is_icon(c) { label::ICON } else { c });
+            self.seamed = Some(text::tidy(&icons.collect::<String>()));
+        }
         let says = |name: &str| element.is_none_or(|element| element.attribute(name).is_some());
         // What they hold is no name of these.
-        if matches!(role, Role::Term | Role::Row) && !says("aria-label") && !says("aria-labelledby")
-        {
+        let by_content = matches!(role, Role::Row | Role::Math);
+        if role.is_nameless() || by_content && !says("aria-label") && !says("aria-labelledby") {
             self.name.clear();
         }
+        // Chromium has it as a description where it says the same as the item.
+        if role == Role::ListItem
+            && self.name.is_empty()
+            && let Some(title) = element.and_then(|element| element.attribute("title"))
+        {
+            self.name = text::tidy(&mask(title));
+        }
         if role == Role::Heading {
-            let level = ax.property("level").and_then(Value::as_u64);
-            self.level = level
-                .and_then(|level| u8::try_from(level).ok())
-                .unwrap_or(2)
-                .clamp(1, 99);
+            self.level = level(ax, element);
         }
         self.states = States {
             checked: ax.property("checked").map(|_| ax.is("checked")),
+            mixed: ["checked", "pressed"]
+                .map(|name| ax.property(name) == Some(&"mixed".into()))
+                .contains(&true),
             disabled: ax.is("disabled"),
             expanded: ax.property("expanded").map(|_| ax.is("expanded")),
             pressed: ax.is("pressed"),
             selected: ax.is("selected"),
-            invalid: ax
-                .property("invalid")
-                .and_then(Value::as_str)
-                .is_some_and(|word| word != "false"),
+            // What the page says; Chromium counts a field in that nobody has filled in yet.
+            invalid: element.is_some_and(|element| {
+                let says = element.attribute("aria-invalid").map(str::trim);
+                says.is_some_and(|says| !says.is_empty() && says != "false")
+            }),
         };
         let Some(element) = element else { return };
         match role {
@@ -139,4 +160,22 @@ impl<'a> Node<'a> {
             _ => {}
         }
     }
+}
+
+/// 0 for a heading of no level: a `role=heading` that does not say which.
+fn level(ax: &AxNode<'_>, element: Option<&Element<'_>>) -> u8 {
+    if let Some(element) = element {
+        let native = match element.tag.as_bytes() {
+            [b'h', level @ b'1'..=b'6'] => Some(level - b'0'),
+            _ => None,
+        };
+        match element.attribute("aria-level") {
+            Some(_) if native.is_some() => return native.unwrap_or_default(),
+            None if native.is_none() && element.attribute("role").is_some() => return 0,
+            _ => {}
+        }
+    }
+    let level = ax.property("level").and_then(Value::as_u64);
+    let level = level.and_then(|level| u8::try_from(level).ok());
+    level.unwrap_or(2).clamp(1, 99)
 }

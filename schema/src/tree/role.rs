@@ -23,7 +23,7 @@ roles! {
     Checkbox = "checkbox", Code = "code", ColumnHeader = "columnheader", Combobox = "combobox",
     Complementary = "complementary", ContentInfo = "contentinfo", Definition = "definition",
     Deletion = "deletion", Dialog = "dialog", Directory = "directory", Document = "document",
-    Emphasis = "emphasis", Feed = "feed", Figure = "figure", Form = "form", Grid = "grid",
+    Emphasis = "emphasis", Feed = "feed", Figure = "figure", Form = "form", Generic = "generic", Grid = "grid",
     GridCell = "gridcell", Group = "group", Heading = "heading", Iframe = "iframe", Img = "img",
     Insertion = "insertion", Link = "link", List = "list", Listbox = "listbox", ListItem = "listitem",
     Log = "log", Main = "main", Mark = "mark", Marquee = "marquee", Math = "math", Meter = "meter",
@@ -143,6 +143,28 @@ impl Role {
         )
     }
 
+    /// Has no name, whatever the page calls it.
+    pub(super) fn is_nameless(self) -> bool {
+        matches!(
+            self,
+            Self::Caption
+                | Self::Code
+                | Self::Definition
+                | Self::Deletion
+                | Self::Emphasis
+                | Self::Generic
+                | Self::Iframe
+                | Self::Insertion
+                | Self::Mark
+                | Self::Paragraph
+                | Self::Strong
+                | Self::Subscript
+                | Self::Superscript
+                | Self::Term
+                | Self::Time
+        )
+    }
+
     /// N9. A tab panel is called what the tab is called that somebody chose.
     pub(super) fn has_label(self) -> bool {
         self.is_control()
@@ -171,6 +193,7 @@ impl Role {
                 | Self::Figure
                 | Self::RowGroup
                 | Self::Note
+                | Self::Generic
                 | Self::Document
                 | Self::Application
         )

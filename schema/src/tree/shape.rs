@@ -12,6 +12,7 @@ use super::label::Label;
 use super::outline::{Item, TEXT};
 use super::page::{Kind, Node, Page};
 use super::role::Role;
+use super::text;
 use part::{Form, Part, phrases};
 
 /// Groups that hold groups, before the inner ones are dissolved whatever they hold.
@@ -36,7 +37,7 @@ impl<'a> Shape<'a> {
             built[at] = if at == 0 {
                 without_groups(tidy(children))
             } else {
-                build(node, children)
+                build(page, node, children)
             };
         }
         Self(built.swap_remove(0))
@@ -52,8 +53,9 @@ impl<'a> Shape<'a> {
     }
 }
 
-fn build<'a>(node: &Node<'a>, children: Vec<Part<'a>>) -> Vec<Part<'a>> {
+fn build<'a>(page: &Page<'a>, node: &Node<'a>, children: Vec<Part<'a>>) -> Vec<Part<'a>> {
     match node.kind {
+        Kind::Text if repeats_a_name(page, node) => Vec::new(),
         // A dot or a dash between two texts is no text.
         Kind::Text if node.name.chars().any(char::is_alphanumeric) => vec![Part::new(Form::Text)],
         Kind::Text => Vec::new(),
@@ -61,6 +63,15 @@ fn build<'a>(node: &Node<'a>, children: Vec<Part<'a>>) -> Vec<Part<'a>> {
         Kind::Role(role) if role.is_prose() => prose(role, children),
         Kind::Role(role) => part(node, role, children),
     }
+}
+
+/// Playwright leaves out the only text in a part that is called the same.
+fn repeats_a_name(page: &Page<'_>, node: &Node<'_>) -> bool {
+    let parent = &page.nodes[node.parent as usize];
+    parent.role().is_some_and(Role::is_item)
+        && parent.children.len() == 1
+        && !parent.name.is_empty()
+        && parent.name == text::tidy(&node.name)
 }
 
 /// Dissolved where it groups nothing: a wrapper of one part, or of prose.
@@ -125,8 +136,9 @@ fn part<'a>(node: &Node<'a>, role: Role, children: Vec<Part<'a>>) -> Vec<Part<'a
         Role::Alert if children.is_empty() => return Vec::new(),
         _ => {}
     }
-    if role.has_label() {
-        part.label = Label::of(&node.name);
+    // A group of options has no name in Playwright.
+    if role.has_label() && node.tag != "optgroup" {
+        part.label = Label::of(node.seamed.as_deref().unwrap_or(&node.name));
     }
     part.disabled = node.states.disabled && role.is_control();
     if role.is_cell() {

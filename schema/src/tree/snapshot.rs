@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::page::{Kind, Node, Page};
+use super::page::{Kind, Page};
 use super::role::Role;
 use super::text;
 use super::{Mask, text::yaml_key, text::yaml_value};
@@ -85,7 +85,7 @@ impl Printer {
         }
         self.flush(page, (above != 0).then_some(above), mask);
         self.aside += usize::from(is_aside(page, at));
-        self.line(head(node, role, page), false);
+        self.line(head(at, role, page), false);
         self.open.push(Some(self.lines.len() - 1));
         for (name, value) in [("url", node.url), ("placeholder", node.placeholder)] {
             let Some(value) = value else { continue };
@@ -181,7 +181,8 @@ fn is_aside(page: &Page<'_>, at: u32) -> bool {
     node.unseen || node.is(Role::Group) && in_list()
 }
 
-fn head(node: &Node<'_>, role: Role, page: &Page<'_>) -> String {
+fn head(at: u32, role: Role, page: &Page<'_>) -> String {
+    let node = &page.nodes[at as usize];
     let mut head = role.word().to_owned();
     // A cell is called what it holds; what a control in it says is told in two ways.
     let is_plain = || {
@@ -191,7 +192,7 @@ fn head(node: &Node<'_>, role: Role, page: &Page<'_>) -> String {
     let named = !role.is_cell() || is_plain();
     if named
         && !node.name.is_empty()
-        && role != Role::Iframe
+        && (node.tag != "optgroup" || is_aside(page, at))
         && node.name.chars().count() <= LONGEST
     {
         head.push(' ');
@@ -199,8 +200,10 @@ fn head(node: &Node<'_>, role: Role, page: &Page<'_>) -> String {
     }
     let states = node.states;
     let level = (node.level > 0).then_some(node.level);
+    let checked = states.checked == Some(true);
     for (shown, word) in [
-        (states.checked == Some(true), "checked"),
+        (checked && states.mixed, "checked=mixed"),
+        (checked && !states.mixed, "checked"),
         (states.disabled, "disabled"),
         (states.expanded == Some(true), "expanded"),
         (states.invalid, "invalid"),
@@ -212,7 +215,11 @@ fn head(node: &Node<'_>, role: Role, page: &Page<'_>) -> String {
     if let Some(level) = level {
         let _ = write!(head, " [level={level}]");
     }
-    for (shown, word) in [(states.pressed, "pressed"), (states.selected, "selected")] {
+    for (shown, word) in [
+        (states.pressed && states.mixed, "pressed=mixed"),
+        (states.pressed && !states.mixed, "pressed"),
+        (states.selected, "selected"),
+    ] {
         if shown {
             let _ = write!(head, " [{word}]");
         }

@@ -18,12 +18,17 @@ pub(super) fn tidy(text: &str) -> String {
     tidy
 }
 
-/// Zero-width, byte order marks, soft hyphens, marks of direction; and the private area, where fonts keep their icons.
+/// The private area, where fonts keep their icons.
+pub(super) fn is_icon(c: char) -> bool {
+    matches!(c, '\u{e000}'..='\u{f8ff}')
+}
+
+/// Zero-width, byte order marks, soft hyphens, marks of direction, icons.
 fn is_invisible(c: char) -> bool {
     matches!(
         c,
-        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{e000}'..='\u{f8ff}'
-    )
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}'
+    ) || is_icon(c)
 }
 
 /// Whether two texts say the same but for case and spacing: what CSS may change on the way to the tree.

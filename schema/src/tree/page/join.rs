@@ -64,6 +64,8 @@ impl<'a, 'm> Join<'a, 'm> {
     pub(super) fn page(mut self, told: Invisible) -> Page<'a> {
         self.walk();
         self.right_the_case();
+        self.lone_headers();
+        super::seams::find(&mut self.nodes, &self.restyled);
         let found = self.dom.invisible;
         Page {
             nodes: self.nodes,
@@ -295,6 +297,40 @@ impl<'a, 'm> Join<'a, 'm> {
         }
         self.marks[at as usize] = Some(marks);
         marks
+    }
+
+    /// The only cell of a table is no header of anything, though it is a `th`.
+    fn lone_headers(&mut self) {
+        for at in 1..self.nodes.len() {
+            let node = &self.nodes[at];
+            let parent = |node: &Node<'_>| node.parent as usize;
+            let header = node.is(Role::ColumnHeader) || node.is(Role::RowHeader);
+            let row = &self.nodes[parent(node)];
+            if !header || node.tag != "th" || !row.is(Role::Row) || row.children.len() > 1 {
+                continue;
+            }
+            let mut table = &self.nodes[parent(row)];
+            if table.is(Role::RowGroup) {
+                table = &self.nodes[parent(table)];
+            }
+            let child = |at: &u32| &self.nodes[*at as usize];
+            let rows = table
+                .children
+                .iter()
+                .map(child)
+                .map(|part| match part.kind {
+                    Kind::Role(Role::Row) => 1,
+                    Kind::Role(Role::RowGroup) => part.children.len(),
+                    _ => 0,
+                });
+            let says = |name: &str| {
+                let element = node.backend.and_then(|id| self.dom.find(id));
+                element.is_some_and(|at| self.dom.get(at).attribute(name).is_some())
+            };
+            if rows.sum::<usize>() == 1 && !says("scope") && !says("role") {
+                self.nodes[at].kind = Kind::Block;
+            }
+        }
     }
 
     /// A style sheet that writes capitals changes names, too: of what it changed, the letters of the document count.

@@ -1,6 +1,8 @@
 //! N7 and N8: what repeats is shown once. Which siblings are a repetition, and the one part that stands for them all:
 //! what most of them hold, however many they are and whatever one of them has besides.
 
+mod held;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Form, Part};
@@ -59,8 +61,7 @@ pub(super) fn represent_siblings(children: Vec<Part<'_>>) -> Vec<Part<'_>> {
         match place {
             Ok(part) => represented.push(part),
             Err(class) => {
-                let parts = std::mem::take(&mut members[class]).into_iter();
-                represented.extend(represent(parts.map(|part| (part, 1)).collect()));
+                represented.extend(stand_in(std::mem::take(&mut members[class])));
             }
         }
     }
@@ -224,8 +225,15 @@ struct Key {
     column: usize,
 }
 
-/// The part that stands for all of these, each with how many there are of it; `None` for none.
-fn represent(parts: Vec<(Part<'_>, usize)>) -> Option<Part<'_>> {
+/// The part that stands for all of these, and is found in one of them; `None` for none.
+fn stand_in(parts: Vec<Part<'_>>) -> Option<Part<'_>> {
+    let items = distinct(parts.into_iter().map(|part| (part, 1)).collect());
+    let voted = represent(items.clone())?;
+    Some(held::as_far_as_held(voted, &items))
+}
+
+/// Equal ones as one, with their number.
+fn distinct(parts: Vec<(Part<'_>, usize)>) -> Vec<(Part<'_>, usize)> {
     let mut distinct: Vec<(Part<'_>, usize)> = Vec::new();
     let mut known: HashMap<u64, usize> = HashMap::new();
     for (mut part, weight) in parts {
@@ -245,6 +253,12 @@ fn represent(parts: Vec<(Part<'_>, usize)>) -> Option<Part<'_>> {
             }
         }
     }
+    distinct
+}
+
+/// What most of these hold, each with how many there are of it.
+fn represent(parts: Vec<(Part<'_>, usize)>) -> Option<Part<'_>> {
+    let mut distinct = distinct(parts);
     if distinct.len() < 2 {
         return distinct.pop().map(|(part, _)| part);
     }
