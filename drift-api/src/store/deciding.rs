@@ -25,7 +25,7 @@ impl Store {
         workspace: &'a Workspace,
         now: Micros,
     ) -> Result<Deciding<'a>> {
-        let mut session = self.db.write().await?;
+        let mut session = self.db.write_by_key().await?;
         let head = session.lock_head(workspace).await?;
         Ok(Deciding {
             session,

@@ -11,13 +11,13 @@ use drift_schema::run::{Counted, Seen};
 use drift_schema::{Day, Event, ScraperVersion, Service, Step, Workspace};
 
 use super::bulk::Fact;
-use super::log::{NEXT_EVENTS, StoredRow};
+use super::log::StoredRow;
 use super::session::{Session, list};
 use super::{Result, Store};
 use crate::lifecycle::drift::newer;
 
 /// Events counted in one transaction: short enough for ingest to wait for it.
-const STEP: i64 = 200;
+pub(super) const STEP: i64 = 200;
 /// Events read at once.
 const PAGE: i64 = 1_000;
 /// So many are counted while somebody waits for the numbers; more have to wait for the next round.
@@ -40,6 +40,11 @@ const TAKE_CURSOR: &str = "UPDATE fact_cursors SET position = position WHERE wor
 /// Whoever moved it meanwhile has counted the same.
 const MOVE_CURSOR: &str =
     "UPDATE fact_cursors SET position = $3 WHERE workspace = $1 AND position = $2";
+/// The next events, each with the day before which all are closed.
+const TO_COUNT: &str = "
+    SELECT position, recorded_at, kind, version, report_id, payload, payload_hash, hash,
+        (SELECT day FROM batch_total_cursors WHERE workspace = $1)
+    FROM events WHERE workspace = $1 AND position > $2 ORDER BY position LIMIT $3";
 const COUNTED: &str = "
     SELECT count FROM facts WHERE workspace = $1 AND service = $2 AND step = $3 AND day = $4 AND fact = $5 AND value = $6";
 const NONE_LEFT: &str = "
@@ -200,34 +205,49 @@ impl Store {
 
     /// False if somebody else has moved the cursor.
     async fn count_some_facts(&self, workspace: &Workspace, from: i64, to: i64) -> Result<bool> {
-        let scope = workspace.as_str();
         let mut session = self.db.write_what_can_be_lost().await?;
+        let are_counted = session.count_facts(workspace, from, to).await?;
+        if are_counted {
+            session.commit().await?;
+        }
+        Ok(are_counted)
+    }
+}
+
+impl Session {
+    /// False if somebody else has moved the cursor.
+    pub(super) async fn count_facts(
+        &mut self,
+        workspace: &Workspace,
+        from: i64,
+        to: i64,
+    ) -> Result<bool> {
+        let scope = workspace.as_str();
         if from == 0 {
-            session.run(NEW_CURSOR, [scope.into()]).await?;
+            self.run(NEW_CURSOR, [scope.into()]).await?;
         }
         let params = [scope.into(), from.into(), to.into()];
-        if session.run(MOVE_CURSOR, params).await? == 0 {
+        if self.run(MOVE_CURSOR, params).await? == 0 {
             return Ok(false);
         }
-        // Only now: an erasure that takes facts away has to wait for us.
+        // Only now: an erasure that takes facts away has to wait for us, and so has whoever closes days.
         let params = [scope.into(), from.into(), (to - from).into()];
         let mut changes = Changes::default();
-        for row in &session.rows(NEXT_EVENTS, params).await? {
+        let mut closed = None;
+        for row in &self.rows(TO_COUNT, params).await? {
+            closed = row.word_if_any(8)?;
             let row = StoredRow::read(row)?;
             if let Some(Event::ReportReceived(report)) = row.decode()?.event {
                 changes.add(row.at.day(), &report, 1);
             }
         }
-        session.change_facts(workspace, &changes).await?;
+        self.change_facts(workspace, &changes).await?;
         if let Some(earliest) = changes.earliest() {
-            session.counted_on(workspace, earliest).await?;
+            self.reopen_if_closed(workspace, closed, earliest).await?;
         }
-        session.commit().await?;
         Ok(true)
     }
-}
 
-impl Session {
     /// What of the log is counted already, held until this transaction ends.
     pub(super) async fn lock_facts(&mut self, workspace: &Workspace) -> Result<i64> {
         let scope = workspace.as_str();

@@ -23,6 +23,13 @@ const HEAD_FOR_UPDATE: &str =
 /// SQLite's transactions that write are alone anyway.
 const HEAD: &str = "SELECT position, hash, lifecycle_at FROM event_heads WHERE workspace = $1";
 const NEW_HEAD: &str = "INSERT INTO event_heads (workspace, position, hash) VALUES ($1, 0, $2) ON CONFLICT (workspace) DO NOTHING";
+/// Appends one and moves the head: what follows a report is one event at a time.
+const APPEND: &str = "
+    WITH moved AS (UPDATE event_heads SET position = $2, hash = $7, lifecycle_at = $2 WHERE workspace = $1)
+    INSERT INTO events (workspace, position, recorded_at, kind, version, payload, hash) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+const SQLITE_APPEND: &str = "
+    INSERT INTO events (workspace, position, recorded_at, kind, version, payload, hash) VALUES ($1, $2, $3, $4, $5, $6, $7);
+    UPDATE event_heads SET position = $2, hash = $7, lifecycle_at = $2 WHERE workspace = $1";
 const MOVE_HEAD: &str =
     "UPDATE event_heads SET position = $2, hash = $3, lifecycle_at = $4 WHERE workspace = $1";
 
@@ -138,15 +145,27 @@ impl Session {
         };
         let row = head.take(sealed, at);
         head.lifecycle_at = row.position;
+        let sql = if self.is_sqlite() {
+            SQLITE_APPEND
+        } else {
+            APPEND
+        };
+        let params = [
+            workspace.as_str().into(),
+            row.position.into(),
+            at.0.into(),
+            row.kind.into(),
+            i64::from(row.version).into(),
+            row.payload.into(),
+            row.hash.into(),
+        ];
+        self.run(sql, params).await?;
         let recorded = Recorded {
             position: row.position,
             at,
             report_id: None,
             event: Some(event),
         };
-        self.insert_events(workspace.as_str(), std::slice::from_ref(&row))
-            .await?;
-        self.move_head(workspace, head).await?;
         self.project(workspace, &recorded).await?;
         Ok(recorded)
     }

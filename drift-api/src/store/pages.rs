@@ -12,3 +12,4 @@ pub use log::{LogFilter, LogKinds, LogLook};
 pub use overview::{Concern, Heat, OverviewLook, ServiceLook};
 pub use runs::{RunLook, RunsLook};
 pub use signs::Verification;
+pub(super) use signs::read_budget;

@@ -148,6 +148,17 @@ impl Database {
         }))
     }
 
+    /// The same for many small statements by key. Postgres would plan some of them anew each time, for longer than they run.
+    pub(crate) async fn write_by_key(&self) -> sqlx::Result<Session> {
+        match self {
+            Self::Postgres { write, .. } => {
+                let begin = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL plan_cache_mode = force_generic_plan";
+                Ok(Session(Kind::Postgres(write.begin_with(begin).await?)))
+            }
+            Self::Sqlite { .. } => self.write().await,
+        }
+    }
+
     /// The same for what follows from the log and is made again should a crash take it. Postgres need not wait for the disk.
     pub(crate) async fn write_what_can_be_lost(&self) -> sqlx::Result<Session> {
         match self {
@@ -285,6 +296,7 @@ pub(crate) enum Param {
     OptText(Option<String>),
     Bytes(Vec<u8>),
     Uuid(Uuid),
+    OptUuid(Option<Uuid>),
 }
 
 macro_rules! param_from {
@@ -306,6 +318,7 @@ param_from! {
     Vec<u8> => Bytes;
     [u8; 32] => Bytes;
     Uuid => Uuid;
+    Option<Uuid> => OptUuid;
 }
 
 /// Words as one JSON text, which both databases can read as rows.
@@ -330,6 +343,7 @@ macro_rules! bind {
                     Param::OptText(value) => query.bind(value),
                     Param::Bytes(value) => query.bind(value),
                     Param::Uuid(value) => query.bind(value),
+                    Param::OptUuid(value) => query.bind(value),
                 })
         }
     };
@@ -364,6 +378,16 @@ impl Row {
     ) -> sqlx::Result<T> {
         let text: String = self.get(column)?;
         text.parse().map_err(|error| bad_column(column, error))
+    }
+
+    pub(crate) fn word_if_any<
+        T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
+    >(
+        &self,
+        column: usize,
+    ) -> sqlx::Result<Option<T>> {
+        let text: Option<String> = self.get(column)?;
+        text.map(|_| self.word(column)).transpose()
     }
 
     /// A text that is JSON of ours.

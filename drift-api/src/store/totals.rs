@@ -195,11 +195,18 @@ impl Session {
 
     /// Something was counted, as early as on this day.
     pub(super) async fn counted_on(&mut self, workspace: &Workspace, day: Day) -> Result<()> {
-        if self
-            .closed_before(workspace)
-            .await?
-            .is_some_and(|closed| day < closed)
-        {
+        let closed = self.closed_before(workspace).await?;
+        self.reopen_if_closed(workspace, closed, day).await
+    }
+
+    /// The same for who knows which days are closed.
+    pub(super) async fn reopen_if_closed(
+        &mut self,
+        workspace: &Workspace,
+        closed: Option<Day>,
+        day: Day,
+    ) -> Result<()> {
+        if closed.is_some_and(|closed| day < closed) {
             self.forget_totals(workspace).await?;
         }
         Ok(())

@@ -26,6 +26,25 @@ on_both! {
         server.finish().await;
     }
 
+    async fn a_claim_knows_all_that_was_reported_before_it_few_or_many(engine: Engine) {
+        let server = Server::on(engine).await;
+        let ingest = server.create_key("ingest").await;
+        let runner = Runner::at(&server).await;
+        let mut reported = 0;
+        // As many as are counted while reports wait, one more than that, and many more.
+        for lines in [1, 199, 201, 1_000] {
+            let batch: String = (0..lines).map(|_| format!("{}\n", report("openai", "signup-form"))).collect();
+            server.send_lines(&ingest, &batch).await.error_for_status().unwrap();
+            reported += lines;
+            let held = runner.claim("openai").await;
+            let seen = &held.claimed["drifts"][0]["seen"];
+            assert_eq!((&seen["reports"], &seen["versions"]), (&json!(reported), &json!([{"value": "1.4.2", "count": reported}])));
+            runner.judge(&held, "signup-form", "infra").await;
+            runner.finish(&held).await;
+        }
+        server.finish().await;
+    }
+
     async fn a_lease_of_a_clock_that_was_wrong_keeps_nobody_out(engine: Engine) {
         let server = Server::on(engine).await;
         let ingest = server.create_key("ingest").await;

@@ -3,6 +3,7 @@
 use drift_schema::run::Budget;
 use drift_schema::{Day, Micros, Service, Step, Workspace};
 
+use super::read_budget;
 use crate::lifecycle::drift::{MUTED, RENAMED, STUCK};
 use crate::lifecycle::{Drift, ServiceState};
 use crate::store::projection::ALL_SERVICES;
@@ -162,13 +163,7 @@ impl Store {
                 look.all_paused = state.paused;
                 continue;
             }
-            let budget = match (row.get::<Option<i64>>(2)?, row.get::<Option<i64>>(3)?) {
-                (Some(per_day), Some(cooldown)) => Some(Budget {
-                    per_day: u32::try_from(per_day).unwrap_or(u32::MAX),
-                    cooldown_seconds: u32::try_from(cooldown).unwrap_or(u32::MAX),
-                }),
-                _ => None,
-            };
+            let budget = read_budget(&row, 2)?;
             let service: Service = row.word(0)?;
             if only.is_none_or(|only| *only == service) {
                 look.services.push(ServiceLook {

@@ -68,6 +68,15 @@ impl Store {
     }
 }
 
+/// What a service may cost, if a runner said it: two columns from this one on.
+pub(in crate::store) fn read_budget(row: &Row, column: usize) -> sqlx::Result<Option<Budget>> {
+    let (per_day, cooldown): (Option<i64>, Option<i64>) = (row.get(column)?, row.get(column + 1)?);
+    Ok(per_day.zip(cooldown).map(|(per_day, cooldown)| Budget {
+        per_day: u32::try_from(per_day).unwrap_or(u32::MAX),
+        cooldown_seconds: u32::try_from(cooldown).unwrap_or(u32::MAX),
+    }))
+}
+
 impl Session {
     /// What a runner says that a service may cost.
     pub(in crate::store) async fn note_budget(

@@ -18,6 +18,11 @@ use crate::store::{Result, StoreError};
 /// The kill switch for all services is kept like one of them, under a name that none can have.
 pub(in crate::store) const ALL: &str = "*";
 
+/// A run with its fencing token, a service and a drift.
+const STANDING: &str = "
+    SELECT (SELECT state FROM runs WHERE workspace = $1 AND run = $2), (SELECT token FROM runs WHERE workspace = $1 AND run = $2),
+        (SELECT state FROM services WHERE workspace = $1 AND service = $3),
+        (SELECT state FROM drifts WHERE workspace = $1 AND service = $4 AND step = $5)";
 const DRIFT: &str = "SELECT state FROM drifts WHERE workspace = $1 AND service = $2 AND step = $3";
 const DRIFTS: &str = "
     SELECT step, state FROM drifts WHERE workspace = $1 AND service = $2
@@ -110,7 +115,19 @@ impl Session {
         at: Micros,
         event: &Event,
     ) -> Result<()> {
-        let mut token = 0;
+        let run = run_of(event);
+        let service = service_of(event);
+        let drift = drift_of(event);
+        let params = [
+            workspace.as_str().into(),
+            run.into(),
+            service.map(str::to_owned).into(),
+            drift.map(|(service, _)| service.to_string()).into(),
+            drift.map(|(_, step)| step.to_string()).into(),
+        ];
+        let before = self.row(STANDING, params).await?;
+        let before = before.ok_or(sqlx::Error::RowNotFound)?;
+        let token = before.get::<Option<i64>>(1)?.unwrap_or_default();
         if let Event::RunClaimed(claimed) = event {
             let mut log = RunLog::default();
             log.apply(at, event);
@@ -123,23 +140,21 @@ impl Session {
                 json(&log)?,
             ];
             self.run(NEW_RUN, params).await?;
-        } else if let Some(run) = run_of(event)
-            && let Some((mut log, claimed_at)) = self.run_log(workspace, run).await?
+        } else if let Some(run) = run
+            && let Some(mut log) = before.json_if_any::<RunLog>(0)?
         {
-            token = claimed_at;
             log.apply(at, event);
             let params = [workspace.as_str().into(), run.into(), json(&log)?];
             self.run(SET_RUN, params).await?;
         }
-        if let Some(service) = service_of(event) {
-            let mut state = self.service_state(workspace, service).await?;
+        if let Some(service) = service {
+            let mut state: ServiceState = before.json_if_any(2)?.unwrap_or_default();
             state.apply(position, at, event);
             let params = [workspace.as_str().into(), service.into(), json(&state)?];
             self.run(SET_SERVICE, params).await?;
         }
-        if let Some((service, step)) = drift_of(event) {
-            let drift = self.drift(workspace, service, step).await?;
-            let before = drift.unwrap_or_default();
+        if let Some((service, step)) = drift {
+            let before: Drift = before.json_if_any(3)?.unwrap_or_default();
             let mut drift = before.clone();
             drift.apply(position, at, event);
             self.set_drift(workspace, service, step, &drift).await?;

@@ -1,7 +1,9 @@
 //! Handing out the work of a service.
 
 use drift_schema::event::{Event, RunClaimed, RunExpired, TaskClaimed};
-use drift_schema::run::{self, Claim, Claimed, ClaimedDrift, Run, Task, Withheld, WithheldFor};
+use drift_schema::run::{
+    self, Budget, Claim, Claimed, ClaimedDrift, Run, Task, Withheld, WithheldFor,
+};
 use drift_schema::{Micros, Service, Step, Workspace};
 use uuid::Uuid;
 
@@ -10,14 +12,18 @@ use crate::lifecycle::drift::Asked;
 use crate::lifecycle::run::{RunLog, Status};
 use crate::lifecycle::{Drift, Impossible, ServiceState};
 use crate::store::deciding::{Decided, Deciding};
+use crate::store::pages::read_budget;
 use crate::store::projection::ALL_SERVICES;
 use crate::store::session::Session;
-use crate::store::{Result, Store};
+use crate::store::{Result, Store, facts};
 
-/// A service, all services together, and a run.
+/// A service, all services together, a run, up to where facts are counted, and what the service may cost.
 const STANDING: &str = "
     SELECT (SELECT state FROM services WHERE workspace = $1 AND service = $2), (SELECT state FROM services WHERE workspace = $1 AND service = $3),
-        (SELECT state FROM runs WHERE workspace = $1 AND run = $4), (SELECT token FROM runs WHERE workspace = $1 AND run = $4)";
+        (SELECT state FROM runs WHERE workspace = $1 AND run = $4), (SELECT token FROM runs WHERE workspace = $1 AND run = $4),
+        COALESCE((SELECT position FROM fact_cursors WHERE workspace = $1), 0),
+        (SELECT per_day FROM runner_budgets WHERE workspace = $1 AND service = $2),
+        (SELECT cooldown_seconds FROM runner_budgets WHERE workspace = $1 AND service = $2)";
 const LEASE: &str = "SELECT until FROM leases WHERE workspace = $1 AND service = $2 AND run = $3";
 
 impl Store {
@@ -29,25 +35,35 @@ impl Store {
         claim: Claim,
         now: Micros,
     ) -> Decided<Claimed> {
-        self.count_facts_if_few(workspace).await?;
         let mut deciding = self.deciding(workspace, now).await?;
+        let mut standing = deciding.session.standing(workspace, &claim).await?;
+        if deciding.position() - standing.counted > facts::STEP {
+            // Reports do not wait for so many.
+            deciding.session.roll_back().await?;
+            self.count_facts_if_few(workspace).await?;
+            deciding = self.deciding(workspace, now).await?;
+            standing = deciding.session.standing(workspace, &claim).await?;
+        }
         let none = |withheld| {
             Ok(Ok(Claimed {
                 run: None,
                 withheld,
             }))
         };
-        let session = &mut deciding.session;
         let Standing {
             mut service,
             all,
             run,
-        } = session.standing(workspace, &claim).await?;
+            counted,
+            budget,
+        } = standing;
         if let Some((log, token)) = run {
             let open = service.run.filter(|open| open.token == token);
             let Some(open) = open.filter(|_| log.status == Status::Open) else {
                 return Ok(Err(Impossible::LeaseLost));
             };
+            deciding.count_facts_since(counted).await?;
+            let session = &mut deciding.session;
             let until = session.lease(workspace, &claim.service, open.run).await?;
             let steps: Vec<&Step> = open.tasks.iter().map(|claimed| &claimed.step).collect();
             let states = session.drifts_of(workspace, &claim.service, &steps).await?;
@@ -63,12 +79,14 @@ impl Store {
             let run = deciding
                 .handed_out(claim, token, until, work, service.leftovers)
                 .await?;
+            deciding.session.commit().await?;
             return Ok(Ok(Claimed {
                 run: Some(run),
                 withheld: None,
             }));
         }
         if let Some(open) = service.run.clone() {
+            let session = &mut deciding.session;
             let until = session.lease(workspace, &claim.service, open.run).await?;
             if let Some(until) = until.filter(|until| is_held(*until, now)) {
                 return none(Some(Withheld {
@@ -84,6 +102,7 @@ impl Store {
             service = deciding.service(&claim.service).await?;
         }
         service.paused |= all.paused;
+        deciding.count_facts_since(counted).await?;
 
         let (work, withheld) = deciding.tasks(&claim, &service).await?;
         if work.is_empty() && !(claim.by_hand && withheld.is_none()) {
@@ -99,10 +118,12 @@ impl Store {
         });
         deciding.append(event).await?;
         let token = deciding.position();
-        if let Some(budget) = claim.budget {
+        if let Some(said) = claim.budget
+            && budget != Some(said)
+        {
             deciding
                 .session
-                .note_budget(workspace, &claim.service, budget)
+                .note_budget(workspace, &claim.service, said)
                 .await?;
         }
         let until = deciding
@@ -120,6 +141,17 @@ impl Store {
 }
 
 impl Deciding<'_> {
+    /// What is not counted yet, if it is so little that reports may wait for it.
+    async fn count_facts_since(&mut self, counted: i64) -> Result<()> {
+        let end = self.position();
+        if counted < end && end - counted <= facts::STEP {
+            self.session
+                .count_facts(self.workspace, counted, end)
+                .await?;
+        }
+        Ok(())
+    }
+
     /// What of a service's work may be done now.
     async fn tasks(
         &mut self,
@@ -218,6 +250,10 @@ struct Standing {
     all: ServiceState,
     /// There already, when a runner asks again.
     run: Option<(RunLog, i64)>,
+    /// Up to where facts are counted.
+    counted: i64,
+    /// What a runner said last.
+    budget: Option<Budget>,
 }
 
 impl Session {
@@ -238,6 +274,8 @@ impl Session {
             service: row.json_if_any(0)?.unwrap_or_default(),
             all: row.json_if_any(1)?.unwrap_or_default(),
             run,
+            counted: row.get(4)?,
+            budget: read_budget(&row, 5)?,
         })
     }
 
