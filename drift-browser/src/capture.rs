@@ -3,7 +3,7 @@
 
 mod layer;
 
-use drift_schema::tree::{Capture, Frame, consent_layers};
+use drift_schema::tree::{AxTree, Capture, Document, Frame, hiding_layers};
 use serde_json::{Value, json};
 
 use crate::cdp::Error;
@@ -13,11 +13,9 @@ use crate::page::Page;
 pub async fn capture(page: &Page) -> Result<Capture, Error> {
     page.tell("DOM.enable", json!({})).await?;
     let mut captured = take(page).await?;
-    if may_hide(&captured.dom) {
-        let layers = consent_layers(&captured);
-        if !layers.is_empty() {
-            captured.behind = layer::behind(page, &layers).await?.map(Box::new);
-        }
+    let layers = hiding_layers(&captured);
+    if !layers.is_empty() {
+        captured.behind = layer::behind(page, &layers).await?.map(Box::new);
     }
     Ok(captured)
 }
@@ -30,7 +28,7 @@ async fn take(page: &Page) -> Result<Capture, Error> {
     );
     let ax = page.call("Accessibility.getFullAXTree", json!({}));
     let tree = page.call("Page.getFrameTree", json!({}));
-    let (dom, ax, tree): (Value, Value, Value) = (dom.await?, ax.await?, tree.await?);
+    let (dom, ax, tree): (Document, AxTree, Value) = (dom.await?, ax.await?, tree.await?);
     let mut frames = Vec::new();
     for frame_id in children(&tree["frameTree"]) {
         let ax = page.call("Accessibility.getFullAXTree", json!({"frameId": frame_id}));
@@ -47,16 +45,6 @@ async fn take(page: &Page) -> Result<Capture, Error> {
         frames,
         ..Capture::default()
     })
-}
-
-/// Whether something on the page may keep something else from being perceived. The tree itself does not always say so.
-fn may_hide(dom: &Value) -> bool {
-    let hides = |node: &Value| {
-        let mut attributes = node["attributes"].as_array().into_iter().flatten();
-        node["localName"] == "dialog"
-            || attributes.any(|name| name == "inert" || name == "aria-hidden")
-    };
-    dom["nodes"].as_array().into_iter().flatten().any(hides)
 }
 
 /// The ids of all frames below the page's own.

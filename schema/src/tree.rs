@@ -27,8 +27,10 @@ mod words;
 
 use std::borrow::Cow;
 
+pub use ax::AxTree;
 pub use capture::{Capture, Frame, Invisible};
 pub use diff::{Difference, Edit, Hunk, Side, Target};
+pub use dom::Document;
 pub use record::{Digested, Overlay, Record};
 pub use signature::{SAME_GROUP, Signature};
 pub use volatile::VolatileMask;
@@ -36,9 +38,12 @@ pub use volatile::VolatileMask;
 /// Goes over every name and text before it is kept, to take out what must not be shown. [`unmasked`] takes out nothing.
 pub type Mask<'m> = &'m dyn for<'t> Fn(&'t str) -> Cow<'t, str>;
 
-/// The consent layers of a page, by the browser's `backendNodeId`. One of them may hide the rest from the tree; whoever
-/// can lift it takes the page without it, too ([`Capture::behind`]).
-pub fn consent_layers(capture: &Capture) -> Vec<i64> {
+/// The consent layers of a page that may hide the rest from the tree, by the browser's `backendNodeId`; whoever can lift
+/// them takes the page without them, too ([`Capture::behind`]).
+pub fn hiding_layers(capture: &Capture) -> Vec<i64> {
+    if !capture.dom.may_hide() {
+        return Vec::new();
+    }
     prune::prune(&page::Page::read(capture, &unmasked)).layers
 }
 

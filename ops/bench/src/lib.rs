@@ -122,9 +122,13 @@ pub fn run(what: What) -> Result<Option<Findings>> {
             tables: scraper::run(rounds.into())?,
             as_json: json,
         })),
-        What::Digest { seconds, json } => Ok(Some(Findings {
+        What::Digest {
+            seconds,
+            pages,
+            json,
+        } => Ok(Some(Findings {
             machine: process::machine(&std::env::current_dir()?),
-            tables: digest::run(seconds)?,
+            tables: until_stopped(&runtime, digest::run(seconds, pages.as_deref()))?,
             as_json: json,
         })),
     }

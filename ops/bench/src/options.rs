@@ -101,11 +101,14 @@ pub enum What {
         #[arg(long)]
         in_turn: bool,
     },
-    /// The digest of a page, from a browser's answers to the record
+    /// The digest of a page, from a browser's answers to the record, and beside fetching them from Chromium
     Digest {
         /// Length of the whole run
         #[arg(long, default_value_t = 10.0)]
         seconds: f64,
+        /// Folder of saved pages (*.html) to fetch [default: those of the tests]
+        #[arg(long)]
+        pages: Option<PathBuf>,
         /// Print JSON instead of tables
         #[arg(long)]
         json: bool,

@@ -2,7 +2,7 @@
 //! were seen between the two stand here, and nowhere else.
 
 use super::ax::AxNode;
-use super::dom::Element;
+use super::dom::{Attribute, Element};
 use super::page::Kind;
 use super::role::Role;
 
@@ -48,7 +48,7 @@ enum Given {
 
 impl Given {
     fn by(element: &Element<'_>) -> Self {
-        let words = element.attribute("role").unwrap_or_default();
+        let words = element.attribute(Attribute::Role).unwrap_or_default();
         let known = |word: &str| match word.to_ascii_lowercase().as_str() {
             "none" | "presentation" => Some(Self::Presentation),
             // An element, and no role of ARIA.
@@ -104,7 +104,7 @@ fn only_structure(tag: &str) -> Option<Role> {
 
 fn by_tag(element: &Element<'_>) -> Option<Role> {
     Some(match element.tag {
-        "a" | "area" if element.attribute("href").is_some() => Role::Link,
+        "a" | "area" if element.says(Attribute::Href) => Role::Link,
         "article" => Role::Article,
         "aside" => Role::Complementary,
         "dd" => Role::Definition,
@@ -132,7 +132,7 @@ fn by_tag(element: &Element<'_>) -> Option<Role> {
         "details" => Role::Group,
         "textarea" => Role::Textbox,
         "select" => Role::Combobox,
-        "input" => match element.attribute("type").unwrap_or_default() {
+        "input" => match element.attribute(Attribute::Type).unwrap_or_default() {
             "button" | "submit" | "reset" | "image" | "file" => Role::Button,
             "checkbox" => Role::Checkbox,
             "radio" => Role::Radio,
@@ -151,9 +151,9 @@ fn named(role: Role, ax: &AxNode<'_>, element: Option<&Element<'_>>) -> Option<R
     if !matches!(role, Role::Form | Role::Region) {
         return Some(role);
     }
-    let says = |name: &str| element.is_some_and(|element| element.attribute(name).is_some());
+    let says = |name| element.is_some_and(|element| element.says(name));
     let named = match element {
-        Some(_) => says("aria-label") || says("aria-labelledby"),
+        Some(_) => says(Attribute::AriaLabel) || says(Attribute::AriaLabelledby),
         None => !ax.name.trim().is_empty(),
     };
     named.then_some(role)

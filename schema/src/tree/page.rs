@@ -6,12 +6,10 @@
 mod join;
 mod seams;
 
-use serde_json::Value;
-
 use super::Mask;
-use super::ax::AxNode;
+use super::ax::{AxNode, Property, Told};
 use super::capture::{Capture, Invisible};
-use super::dom::Element;
+use super::dom::{Attribute, Element};
 use super::label;
 use super::role::Role;
 use super::text;
@@ -122,16 +120,18 @@ impl<'a> Node<'a> {
                 .map(|c| if text::is_icon(c) { label::ICON } else { c });
             self.seamed = Some(text::tidy(&icons.collect::<String>()));
         }
-        let says = |name: &str| element.is_none_or(|element| element.attribute(name).is_some());
+        let says = |name| element.is_none_or(|element| element.says(name));
         // What they hold is no name of these.
         let by_content = matches!(role, Role::Row | Role::Math);
-        if role.is_nameless() || by_content && !says("aria-label") && !says("aria-labelledby") {
+        if role.is_nameless()
+            || by_content && !says(Attribute::AriaLabel) && !says(Attribute::AriaLabelledby)
+        {
             self.name.clear();
         }
         // Chromium has it as a description where it says the same as the item.
         if role == Role::ListItem
             && self.name.is_empty()
-            && let Some(title) = element.and_then(|element| element.attribute("title"))
+            && let Some(title) = element.and_then(|element| element.attribute(Attribute::Title))
         {
             self.name = text::tidy(&mask(title));
         }
@@ -139,24 +139,28 @@ impl<'a> Node<'a> {
             self.level = level(ax, element);
         }
         self.states = States {
-            checked: ax.property("checked").map(|_| ax.is("checked")),
-            mixed: ["checked", "pressed"]
-                .map(|name| ax.property(name) == Some(&"mixed".into()))
+            checked: ax
+                .property(Property::Checked)
+                .map(|_| ax.is(Property::Checked)),
+            mixed: [Property::Checked, Property::Pressed]
+                .map(|name| ax.property(name) == Some(Told::Mixed))
                 .contains(&true),
-            disabled: ax.is("disabled"),
-            expanded: ax.property("expanded").map(|_| ax.is("expanded")),
-            pressed: ax.is("pressed"),
-            selected: ax.is("selected"),
+            disabled: ax.is(Property::Disabled),
+            expanded: ax
+                .property(Property::Expanded)
+                .map(|_| ax.is(Property::Expanded)),
+            pressed: ax.is(Property::Pressed),
+            selected: ax.is(Property::Selected),
             // What the page says; Chromium counts a field in that nobody has filled in yet.
             invalid: element.is_some_and(|element| {
-                let says = element.attribute("aria-invalid").map(str::trim);
+                let says = element.attribute(Attribute::AriaInvalid).map(str::trim);
                 says.is_some_and(|says| !says.is_empty() && says != "false")
             }),
         };
         let Some(element) = element else { return };
         match role {
-            Role::Link => self.url = element.attribute("href"),
-            Role::Textbox => self.placeholder = element.attribute("placeholder"),
+            Role::Link => self.url = element.attribute(Attribute::Href),
+            Role::Textbox => self.placeholder = element.attribute(Attribute::Placeholder),
             _ => {}
         }
     }
@@ -169,13 +173,15 @@ fn level(ax: &AxNode<'_>, element: Option<&Element<'_>>) -> u8 {
             [b'h', level @ b'1'..=b'6'] => Some(level - b'0'),
             _ => None,
         };
-        match element.attribute("aria-level") {
+        match element.attribute(Attribute::AriaLevel) {
             Some(_) if native.is_some() => return native.unwrap_or_default(),
-            None if native.is_none() && element.attribute("role").is_some() => return 0,
+            None if native.is_none() && element.says(Attribute::Role) => return 0,
             _ => {}
         }
     }
-    let level = ax.property("level").and_then(Value::as_u64);
-    let level = level.and_then(|level| u8::try_from(level).ok());
+    let level = match ax.property(Property::Level) {
+        Some(Told::Number(level)) => u8::try_from(level).ok(),
+        _ => None,
+    };
     level.unwrap_or(2).clamp(1, 99)
 }

@@ -1,7 +1,7 @@
 //! The signature: a MinHash over what a shape is made of. Two pages agree in as many of its 64 values, about, as their
 //! parts have in common; so nearly equal pages are found without reading them again.
 
-use std::collections::BTreeSet;
+use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize, de};
 use sha2::{Digest as _, Sha256};
@@ -21,14 +21,14 @@ pub struct Signature([u16; VALUES]);
 impl Signature {
     pub(super) fn of(outline: &[Item]) -> Self {
         let mut least = [u64::MAX; VALUES];
-        for feature in features(outline) {
+        each_feature(outline, &mut |feature| {
             let hash = Sha256::digest(feature.as_bytes());
             let (halves, _) = hash.as_chunks::<8>();
             let (a, b) = (u64::from_be_bytes(halves[0]), u64::from_be_bytes(halves[1]));
             for (i, least) in (0u64..).zip(&mut least) {
                 *least = (*least).min(a.wrapping_add(i.wrapping_mul(b)));
             }
-        }
+        });
         // Of the least of many numbers the upper bits are all alike; the lower ones tell them apart.
         Self(least.map(|least| (least & 0xffff) as u16))
     }
@@ -65,33 +65,61 @@ impl Signature {
     }
 }
 
-/// Role paths, what follows what below which parent, and labels by role.
-fn features(outline: &[Item]) -> BTreeSet<String> {
-    fn visit(items: &[Item], path: &mut Vec<String>, features: &mut BTreeSet<String>) {
-        let parent = path.last().cloned().unwrap_or_default();
-        let mut before = String::from("^");
-        for item in items {
-            let own = match item.level {
-                0 => item.role.clone().into_owned(),
-                level => format!("{}{level}", item.role),
-            };
-            features.insert(format!("order {parent}>{before}+{own}"));
-            if let Some(label) = &item.label {
-                features.insert(format!("label {}={label}", item.role));
+/// Role paths, what follows what below which parent, and labels by role. Some come more than once.
+fn each_feature(outline: &[Item], see: &mut impl FnMut(&str)) {
+    visit(outline, &mut Vec::new(), &mut String::new(), see);
+}
+
+fn visit<'i>(
+    items: &'i [Item],
+    path: &mut Vec<Level<'i>>,
+    feature: &mut String,
+    see: &mut impl FnMut(&str),
+) {
+    // Writing to a string cannot fail.
+    macro_rules! see {
+        ($($part:tt)*) => {{
+            feature.clear();
+            let _ = write!(feature, $($part)*);
+            see(feature);
+        }};
+    }
+    let parent = path.last().copied().unwrap_or(Level("", 0));
+    let mut before = Level("^", 0);
+    for item in items {
+        let own = Level(&item.role, item.level);
+        see!("order {parent}>{before}+{own}");
+        if let Some(label) = &item.label {
+            see!("label {}={label}", item.role);
+        }
+        path.push(own);
+        for depth in DEPTHS {
+            feature.clear();
+            let _ = write!(feature, "path{depth} ");
+            let from = path.len().saturating_sub(depth);
+            for (at, level) in path[from..].iter().enumerate() {
+                let _ = write!(feature, "{}{level}", if at == 0 { "" } else { ">" });
             }
-            path.push(own.clone());
-            for depth in DEPTHS {
-                let from = path.len().saturating_sub(depth);
-                features.insert(format!("path{depth} {}", path[from..].join(">")));
-            }
-            visit(&item.children, path, features);
-            path.pop();
-            before = own;
+            see(feature);
+        }
+        visit(&item.children, path, feature, see);
+        path.pop();
+        before = own;
+    }
+}
+
+/// A role, of a heading with its level.
+#[derive(Clone, Copy)]
+struct Level<'i>(&'i str, u8);
+
+impl fmt::Display for Level<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)?;
+        match self.1 {
+            0 => Ok(()),
+            level => level.fmt(f),
         }
     }
-    let mut features = BTreeSet::new();
-    visit(outline, &mut Vec::new(), &mut features);
-    features
 }
 
 impl Serialize for Signature {
@@ -113,7 +141,17 @@ impl<'de> Deserialize<'de> for Signature {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    fn features(outline: &[Item]) -> BTreeSet<String> {
+        let mut features = BTreeSet::new();
+        each_feature(outline, &mut |feature| {
+            features.insert(feature.to_owned());
+        });
+        features
+    }
 
     const PAGE: &str = "- banner:\n  - link\n  - search:\n    - searchbox \"Search\"\n- main:\n  - heading [level=1]\n  - list:\n    - listitem:\n      - link\n      - button \"Add\"";
 

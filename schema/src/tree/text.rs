@@ -97,7 +97,7 @@ fn needs_quotes(text: &str) -> bool {
         // Numbers in all their spellings: quoting one word too many is harmless.
         || first.is_ascii_digit()
         || matches!(first, '.' | '+')
-        || WORDS.contains(&text.to_lowercase().as_str())
+        || WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The lists of words behind N9 and N11 to N13. They are data, in `words/*.txt`; a change of one changes digests, so it
 //! raises [`VERSION`], which every record carries.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 pub const VERSION: u32 = 1;
@@ -42,6 +42,21 @@ static CHALLENGE: LazyLock<Words> =
 static PASSING: LazyLock<Words> = LazyLock::new(|| Words::read(include_str!("words/passing.txt")));
 static DATES: LazyLock<Words> = LazyLock::new(|| Words::read(include_str!("words/dates.txt")));
 
+/// What a word in an element's markup says of it: one look for three lists.
+static MARKS: LazyLock<HashMap<&str, Marks>> = LazyLock::new(|| {
+    let mut marks: HashMap<&str, Marks> = HashMap::new();
+    for word in &ADS.plain {
+        marks.entry(word).or_default().ad = true;
+    }
+    for word in &CONSENT.plain {
+        marks.entry(word).or_default().consent = true;
+    }
+    for word in &PASSING.plain {
+        marks.entry(word).or_default().passing = true;
+    }
+    marks
+});
+
 /// What an element's own markup says about it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Marks {
@@ -55,12 +70,18 @@ impl Marks {
         self.ad || self.consent || self.passing
     }
 
+    pub(super) fn add(&mut self, other: Self) {
+        self.ad |= other.ad;
+        self.consent |= other.consent;
+        self.passing |= other.passing;
+    }
+
     /// Takes in the words of one attribute.
     pub(super) fn read(&mut self, attribute: &str) {
         for_each_word(attribute, |word| {
-            self.ad |= ADS.plain.contains(word);
-            self.consent |= CONSENT.plain.contains(word);
-            self.passing |= PASSING.plain.contains(word);
+            if let Some(said) = MARKS.get(word) {
+                self.add(*said);
+            }
         });
     }
 }

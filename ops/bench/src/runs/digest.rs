@@ -1,6 +1,9 @@
 //! From a browser's answers to the record: pages of 500 to 50,000 nodes, parsed and digested, beside the parsing alone,
-//! which nobody gets around.
+//! which nobody gets around; and pages in a browser, beside fetching them.
 
+mod fetched;
+
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -17,7 +20,26 @@ const TARGETS: [(usize, Option<f64>); 4] = [
     (50_000, None),
 ];
 
-pub fn run(seconds: f64) -> Result<Vec<Table>> {
+/// The pages of the tests.
+const PAGES: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../tests/suite/digest/pages"
+);
+
+pub async fn run(seconds: f64, pages: Option<&Path>) -> Result<Vec<Table>> {
+    let mut saved = fetched::saved(pages.unwrap_or(Path::new(PAGES)))?;
+    let made = tempfile::tempdir()?;
+    for sections in [4, 10, 40] {
+        let page = made
+            .path()
+            .join(format!("shop of {sections} sections.html"));
+        std::fs::write(&page, fetched::shop(sections))?;
+        saved.push(page);
+    }
+    Ok(vec![alone(seconds)?, fetched::run(seconds, &saved).await?])
+}
+
+fn alone(seconds: f64) -> Result<Table> {
     let mut table = Table::new("Digest, median");
     for (nodes, target) in TARGETS {
         let answers = answers(nodes).to_string();
@@ -52,7 +74,7 @@ pub fn run(seconds: f64) -> Result<Vec<Table>> {
         compared,
         "ms",
     ));
-    Ok(vec![table])
+    Ok(table)
 }
 
 fn median(time: Duration, mut work: impl FnMut() -> Result<(), serde_json::Error>) -> Result<f64> {

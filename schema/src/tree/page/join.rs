@@ -3,12 +3,10 @@
 
 use std::collections::HashMap;
 
-use serde_json::Value;
-
 use super::{Kind, Node, Page};
-use crate::tree::ax::Ax;
+use crate::tree::ax::{AxTree, Property, Told};
 use crate::tree::capture::{Capture, Invisible};
-use crate::tree::dom::{Dom, Element};
+use crate::tree::dom::{Attribute, Document, Element};
 use crate::tree::role::Role;
 use crate::tree::words::{self, Marks};
 use crate::tree::{Mask, implied, text};
@@ -26,8 +24,8 @@ struct Waiting {
 }
 
 pub(super) struct Join<'a, 'm> {
-    dom: Dom<'a>,
-    frames: Vec<(Option<&'a str>, Ax<'a>)>,
+    dom: &'a Document,
+    frames: Vec<(Option<&'a str>, &'a AxTree)>,
     seen: Vec<Vec<bool>>,
     marks: Vec<Option<Marks>>,
     closed: Vec<Option<bool>>,
@@ -40,13 +38,13 @@ pub(super) struct Join<'a, 'm> {
 impl<'a, 'm> Join<'a, 'm> {
     /// Lays the trees beside one another.
     pub(super) fn of(capture: &'a Capture, mask: Mask<'m>) -> Self {
-        let dom = Dom::read(&capture.dom);
-        let mut frames = vec![(None, Ax::read(&capture.ax))];
+        let dom = &capture.dom;
+        let mut frames = vec![(None, &capture.ax)];
         frames.extend(
             capture
                 .frames
                 .iter()
-                .map(|frame| (Some(frame.frame_id.as_str()), Ax::read(&frame.ax))),
+                .map(|frame| (Some(frame.frame_id.as_str()), &frame.ax)),
         );
         Self {
             seen: frames.iter().map(|(_, ax)| vec![false; ax.len()]).collect(),
@@ -160,11 +158,11 @@ impl<'a, 'm> Join<'a, 'm> {
             "Canvas" => return None,
             _ => {
                 let laid_out = source.is_some_and(|at| self.dom.is_laid_out(at));
-                implied::kind(ax, element, laid_out)
+                implied::kind(&ax, element.as_ref(), laid_out)
             }
         };
         let challenge = kind == Some(Kind::Role(Role::Iframe))
-            && (element.is_some_and(is_challenge) || words::is_challenge(ax.name));
+            && (element.as_ref().is_some_and(is_challenge) || words::is_challenge(ax.name));
         let kind = match kind {
             _ if secret && !challenge => return Some((parent, Children::Here)),
             None if marks.any() => Kind::Block,
@@ -176,18 +174,17 @@ impl<'a, 'm> Join<'a, 'm> {
             return None;
         }
         let mut node = Node::new(kind, parent, depth);
-        node.tag = element.map_or("", |element| element.tag);
+        node.tag = element.as_ref().map_or("", |element| element.tag);
         node.marks = marks;
         node.challenge = challenge;
         node.unseen = secret;
         node.backend = ax.backend;
         if let Kind::Role(role) = kind {
-            node.fill(role, ax, element, self.mask);
+            node.fill(role, &ax, element.as_ref(), self.mask);
         }
         node.live = ax
-            .property("live")
-            .and_then(Value::as_str)
-            .is_some_and(|live| live != "off");
+            .property(Property::Live)
+            .is_some_and(|live| live == Told::Word);
         let children = match kind {
             Kind::Role(Role::Iframe) => element
                 .and_then(|element| element.frame)
@@ -210,10 +207,7 @@ impl<'a, 'm> Join<'a, 'm> {
             (element, _) => element.into_iter().collect(),
         };
         for at in path {
-            let found = self.marks_of(at);
-            marks.ad |= found.ad;
-            marks.consent |= found.consent;
-            marks.passing |= found.passing;
+            marks.add(self.marks_of(at));
         }
         marks
     }
@@ -260,7 +254,7 @@ impl<'a, 'm> Join<'a, 'm> {
     fn static_text(&mut self, frame: usize, at: u32, source: Option<u32>) -> Option<String> {
         let ax = self.frames[frame].1.get(at);
         // What somebody typed is no part of the page.
-        if ax.ignored || ax.property("editable").is_some() {
+        if ax.ignored || ax.property(Property::Editable).is_some() {
             return None;
         }
         let source = source.and_then(|at| self.dom.get(at).text);
@@ -286,7 +280,7 @@ impl<'a, 'm> Join<'a, 'm> {
         let mut marks = Marks::default();
         // The page itself is no overlay, whatever state its classes speak of.
         if !matches!(element.tag, "" | "html" | "body" | "main") {
-            for name in ["id", "class", "aria-label"] {
+            for name in [Attribute::Id, Attribute::Class, Attribute::AriaLabel] {
                 if let Some(value) = element.attribute(name) {
                     marks.read(value);
                 }
@@ -323,11 +317,11 @@ impl<'a, 'm> Join<'a, 'm> {
                     Kind::Role(Role::RowGroup) => part.children.len(),
                     _ => 0,
                 });
-            let says = |name: &str| {
+            let says = |name| {
                 let element = node.backend.and_then(|id| self.dom.find(id));
-                element.is_some_and(|at| self.dom.get(at).attribute(name).is_some())
+                element.is_some_and(|at| self.dom.get(at).says(name))
             };
-            if rows.sum::<usize>() == 1 && !says("scope") && !says("role") {
+            if rows.sum::<usize>() == 1 && !says(Attribute::Scope) && !says(Attribute::Role) {
                 self.nodes[at].kind = Kind::Block;
             }
         }
@@ -363,8 +357,9 @@ fn is_ornament(text: &str) -> bool {
 }
 
 fn is_challenge(element: &Element<'_>) -> bool {
-    ["src", "title", "name", "id", "class"]
-        .iter()
+    use Attribute::{Class, Id, Name, Src, Title};
+    [Src, Title, Name, Id, Class]
+        .into_iter()
         .filter_map(|name| element.attribute(name))
         .any(words::is_challenge)
 }

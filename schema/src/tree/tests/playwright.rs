@@ -1,7 +1,7 @@
 //! Where Chromium and Playwright see a page otherwise, and a snapshot or a shape has to be one that Playwright takes.
 
-use super::sketch::{Sketch, button, capture, digest, heading, part, shape, text};
-use crate::tree::{Digested, consent_layers, unmasked};
+use super::sketch::{Sketch, button, capture, digest, heading, part, retold, shape, text};
+use crate::tree::{Digested, hiding_layers, unmasked};
 
 fn page(children: Vec<Sketch>) -> Sketch {
     part("html", "RootWebArea", "", children)
@@ -96,7 +96,7 @@ fn what_a_consent_layer_hides_is_taken_from_behind_it() {
     let plain = digest(&page(vec![content()]));
 
     let mut hidden = capture(&page(vec![layer()]));
-    assert_eq!(consent_layers(&hidden).len(), 1);
+    assert_eq!(hiding_layers(&hidden).len(), 1);
     assert_eq!(Digested::of(&hidden, &unmasked).record.shape, "");
     hidden.behind = Some(Box::new(capture(&page(vec![content()]))));
     let digested = Digested::of(&hidden, &unmasked);
@@ -109,7 +109,7 @@ fn what_a_consent_layer_hides_is_taken_from_behind_it() {
         "{}",
         digested.snapshot
     );
-    assert!(consent_layers(&capture(&page(vec![content()]))).is_empty());
+    assert!(hiding_layers(&capture(&page(vec![content()]))).is_empty());
 }
 
 #[test]
@@ -190,10 +190,9 @@ fn an_item_is_one_unless_its_list_says_it_is_none() {
         let mut item = part("li", "none", "", vec![button("Go")]);
         item.properties.push(("ignored", true.into()));
         let list = part("ul", "menubar", "", vec![item]).with("role", role);
-        let mut capture = capture(&page(vec![list]));
-        for node in capture.ax["nodes"].as_array_mut().unwrap() {
+        let capture = retold(&page(vec![list]), |node| {
             node["ignored"] = (node["role"]["value"] == "none").into();
-        }
+        });
         Digested::of(&capture, &unmasked).record.shape
     };
     assert_eq!(
@@ -328,15 +327,15 @@ fn a_field_is_called_after_the_pictures_beside_it() {
 
 #[test]
 fn letters_that_a_style_sheet_changed_in_a_part_of_a_name_are_those_of_the_document() {
-    let mut capture = capture(&page(vec![part(
-        "button",
-        "button",
-        "Save ALL",
-        vec![text("Save "), part("b", "generic", "", vec![text("all")])],
-    )]));
-    let nodes = capture.ax["nodes"].as_array_mut().unwrap();
-    let shown = nodes.iter_mut().find(|node| node["name"]["value"] == "all");
-    shown.unwrap()["name"]["value"] = "ALL".into();
+    let inside = vec![text("Save "), part("b", "generic", "", vec![text("all")])];
+    let capture = retold(
+        &page(vec![part("button", "button", "Save ALL", inside)]),
+        |node| {
+            if node["name"]["value"] == "all" {
+                node["name"]["value"] = "ALL".into();
+            }
+        },
+    );
     assert_eq!(
         Digested::of(&capture, &unmasked).record.shape,
         "- button \"Save all\""
@@ -360,17 +359,14 @@ fn an_item_that_is_called_what_it_says_says_it_once() {
 #[test]
 fn an_icon_before_a_name_in_capitals_leaves_the_letters_of_the_document() {
     let inside = vec![text("\u{e900}"), text("Save all")];
-    let mut capture = capture(&page(vec![part(
-        "button",
-        "button",
-        "\u{e900} SAVE ALL",
-        inside,
-    )]));
-    let nodes = capture.ax["nodes"].as_array_mut().unwrap();
-    let shown = nodes
-        .iter_mut()
-        .find(|node| node["name"]["value"] == "Save all");
-    shown.unwrap()["name"]["value"] = "SAVE ALL".into();
+    let capture = retold(
+        &page(vec![part("button", "button", "\u{e900} SAVE ALL", inside)]),
+        |node| {
+            if node["name"]["value"] == "Save all" {
+                node["name"]["value"] = "SAVE ALL".into();
+            }
+        },
+    );
     assert_eq!(
         Digested::of(&capture, &unmasked).record.shape,
         "- button /Save all/"
