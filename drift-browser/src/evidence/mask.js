@@ -10,6 +10,7 @@
   const shownFrames = new WeakSet();
   const highlight = new Highlight();
   const sheets = [];
+  const focused = [];
   let boxes = null;
 
   const keepStyle = element => {
@@ -119,10 +120,20 @@
   };
   const decoded = text => { try { return decodeURIComponent(text); } catch { return ''; } };
 
+  // What the browser itself says of a field ("… is registered already") hangs in a bubble that no style sheet reaches and no
+  // document holds. It goes with the focus. The page does not notice: its scripts stand still.
+  const leave = root => {
+    const field = root.activeElement;
+    if (!field || field === document.body) return;
+    focused.push(field);
+    field.blur();
+  };
+
   const cover = (root, wanted) => {
     const find = matcher(wanted);
     let bare = 0;
     paint(root);
+    leave(root);
     // The text of the whole root as one, with a way back from each character to where it stands: a secret may be cut
     // into several elements, or have invisible marks in it.
     // All looking comes before all changing: a browser that has to measure after every change takes minutes.
@@ -131,7 +142,7 @@
     let lastBlock = null;
     let apart = false;
     for (const node of everything(root)) {
-      if (node.nodeType === Node.DOCUMENT_FRAGMENT_NODE) { paint(node); continue; }
+      if (node.nodeType === Node.DOCUMENT_FRAGMENT_NODE) { paint(node); leave(node); continue; }
       if (node.nodeType === Node.TEXT_NODE) {
         const parent = node.parentElement;
         if (!node.data.trim() || (parent && ['SCRIPT', 'STYLE', 'NOSCRIPT', 'TEMPLATE'].includes(parent.tagName))) continue;
@@ -225,6 +236,7 @@
       }
       boxes?.remove();
       boxes = null;
+      for (const field of focused.splice(0)) field.focus({ preventScroll: true });
       for (const name of ['cover', 'hide', 'show', 'uncover']) delete drift[name];
     },
   });

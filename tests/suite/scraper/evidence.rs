@@ -14,7 +14,7 @@ const SECRET: &str = "HUNTERTWOZEBRA";
 const KEY: &str = "sk-or-v1-QUAGGA7WALRUS7BADGER7";
 
 /// Ways to show a secret.
-const PAGES: [(&str, &str); 28] = [
+const PAGES: [(&str, &str); 31] = [
     ("text", "<p>Your word is SECRET.</p>"),
     ("key", "<p>Your key is <code>KEY</code></p>"),
     ("cut", "<p><b>HUNTER</b><i>TWO</i><span>ZEBRA</span></p>"),
@@ -109,6 +109,21 @@ const PAGES: [(&str, &str); 28] = [
     (
         "attributes",
         "<title>SECRET</title><a href='#SECRET' title='SECRET' aria-label='SECRET'>x</a><p id=SECRET class=SECRET>y</p>",
+    ),
+    // What a browser says of a field by itself, in a bubble that is no part of the page.
+    (
+        "bubble",
+        "<input id=i required><script>i.setCustomValidity('SECRET SECRET');setTimeout(()=>i.reportValidity(),50)</script>",
+    ),
+    (
+        "bubble-in-shadow",
+        "<div id=h></div><script>let r=h.attachShadow({mode:'closed'});r.innerHTML='<input>';let i=r.firstChild;\
+         i.setCustomValidity('SECRET SECRET');setTimeout(()=>i.reportValidity(),50)</script>",
+    ),
+    (
+        "bubble-in-frame",
+        "<iframe width=700 srcdoc=\"<input id=i><script>i.setCustomValidity('SECRET SECRET');\
+         setTimeout(()=>i.reportValidity(),50)</script>\"></iframe>",
     ),
     (
         "redrawn",
