@@ -163,6 +163,15 @@ impl<'a> Engine<'a> {
         }
     }
 
+    /// The same, or where the page was to be, if nothing came from there.
+    pub async fn destination(&mut self) -> String {
+        let url = self.address().await;
+        match &self.asked {
+            Some(asked) if url.starts_with("about:") => asked.clone(),
+            _ => url,
+        }
+    }
+
     pub async fn step(&mut self, step: &Step) -> Result<(), Stop> {
         let ends = self.ends.min(Instant::now() + step.deadline);
         self.tab.watch.mark();

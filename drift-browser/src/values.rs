@@ -8,7 +8,7 @@ use crate::flow::{Flow, Source, Template};
 
 /// What a value needs that is not there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the value `{name}` needs {needs}, which is not set")]
+#[error("the value `{name}` needs {needs}")]
 pub struct Missing {
     pub name: String,
     pub needs: String,
@@ -67,6 +67,10 @@ impl Values {
                 } => {
                     let found = environment.get(variable).map(ExposeSecret::expose_secret);
                     match found.or(default.as_deref()) {
+                        Some(text) if *plus && !text.contains('@') => missing.push(Missing {
+                            name: name.clone(),
+                            needs: format!("a mail address in {variable}: `plus` adds to one"),
+                        }),
                         Some(text) if *plus => match plus_tagged(text) {
                             Ok(address) => values.put(name, address, true),
                             Err(error) => missing.push(no_randomness(name, error)),
@@ -77,7 +81,9 @@ impl Values {
                         }
                         None => missing.push(Missing {
                             name: name.clone(),
-                            needs: format!("{variable} (or {variable}_FILE) in the environment"),
+                            needs: format!(
+                                "{variable} (or {variable}_FILE) in the environment, which is not set"
+                            ),
                         }),
                     }
                 }
@@ -105,7 +111,7 @@ impl Values {
             if later.len() == count {
                 let circle = later.iter().map(|(name, template)| Missing {
                     name: (*name).clone(),
-                    needs: format!("`{template}`"),
+                    needs: format!("`{template}`, which is not set"),
                 });
                 return Err(circle.collect());
             }
@@ -130,7 +136,7 @@ impl Values {
         let render = template.render(|name| self.get(name).map(str::to_owned));
         render.map_err(|name| Missing {
             name: name.to_owned(),
-            needs: "a step that saves it, before its first use".to_owned(),
+            needs: "a step that saves it before its first use".to_owned(),
         })
     }
 

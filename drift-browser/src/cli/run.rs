@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{Done, interrupted, say};
 use crate::browser::Browser;
-use crate::engine::{Engine, code};
+use crate::engine::{Engine, Stop, code};
 use crate::flow::{self, Flow};
 use crate::lines::{Lines, Stdout};
 use crate::map::{self, Mapped, Mapping};
@@ -73,7 +73,7 @@ pub async fn run(args: Args, settings: &Settings) -> anyhow::Result<Done> {
         () = interrupted() => Ok(failure(code("interrupted"), "a signal ended the run".to_owned())),
     };
     let last = last.unwrap_or_else(|error| {
-        tracing::error!(error = format!("{error:#}"), "the run failed");
+        tracing::debug!(error = format!("{error:#}"), "the run failed");
         failure(code("browser_failed"), format!("{error:#}"))
     });
     lines.say(&last);
@@ -82,7 +82,7 @@ pub async fn run(args: Args, settings: &Settings) -> anyhow::Result<Done> {
         Line::Error(failure) => {
             let details = failure.details.as_deref().unwrap_or_default();
             say(&format!("{}: {details}", failure.code));
-            if failure.code == code("missing_value") {
+            if [code("missing_value"), code("bad_flow")].contains(&failure.code) {
                 Done::Misused
             } else {
                 Done::Badly
@@ -117,6 +117,22 @@ fn prepare(args: &Args, settings: &Settings) -> Result<Prepared, Wrong> {
         flow.steps
             .iter_mut()
             .for_each(|step| step.deadline = deadline);
+    }
+    let unknown = args
+        .values
+        .iter()
+        .find(|(name, _)| !flow.values.contains_key(name));
+    if let Some((name, _)) = unknown {
+        let names: Vec<&str> = flow.values.keys().map(String::as_str).collect();
+        let why = format!(
+            "--set: there is no value `{name}`; the flow has {}",
+            if names.is_empty() {
+                "none".to_owned()
+            } else {
+                names.join(", ")
+            }
+        );
+        return Err(wrong("bad_flow", why));
     }
     let step = |name: &str| {
         flow.steps
@@ -185,7 +201,10 @@ async fn drive(
     lines: &mut dyn Lines,
 ) -> anyhow::Result<Line> {
     let flow = &prepared.flow;
-    let variables = settings.variables(flow)?;
+    let variables = match settings.variables(flow) {
+        Ok(variables) => variables,
+        Err(error) => return Ok(failure(code("missing_value"), format!("{error:#}"))),
+    };
     let chosen: BTreeMap<String, String> = args.values.iter().cloned().collect();
     let paused = prepared.paused.as_ref();
     let before = paused.map(|paused| paused.values.clone());
@@ -233,6 +252,10 @@ async fn drive(
                 let _ = timeout(COME_BACK_DEADLINE, gone).await;
             }
         }
+    }
+    if let Err(Stop::Failed { code, why }) = engine.try_mask().await {
+        browser.close(&page, false).await?;
+        return Ok(failure(code, why));
     }
     let ran = engine.run(prepared.first, prepared.last).await;
     let stopped = ran.err();

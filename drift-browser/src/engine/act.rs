@@ -142,9 +142,13 @@ impl Engine<'_> {
         let gone = match in_time(&watch, ends, gone).await {
             Some(Ok(gone)) => gone,
             Some(Err(error @ Error::Refused { .. })) => {
+                let shown = self.masker().hide(url).into_owned();
                 return Err(Stop::Failed {
                     code: code("bad_flow"),
-                    why: error.to_string(),
+                    why: format!(
+                        "step `{}` goes to `{shown}`, which is no address: {error}",
+                        step.name
+                    ),
                 });
             }
             Some(Err(error)) => return Err(self.browser_gone(&error)),
@@ -152,7 +156,9 @@ impl Engine<'_> {
                 // Until it is given up, the page before answers no questions either.
                 let given_up = page.tell("Page.stopLoading", json!({}));
                 let _ = timeout(GIVE_UP_DEADLINE, given_up).await;
-                return Err(self.out_of_time(step).await);
+                let stop = self.out_of_time(step).await;
+                self.asked = Some(bare(url).to_owned());
+                return Err(stop);
             }
         };
         let error = gone["errorText"].as_str().unwrap_or_default();

@@ -20,6 +20,8 @@ const SILENCE: Duration = Duration::from_secs(2);
 
 /// A page that goes elsewhere by itself this often within one wait never stays.
 const RESTLESS: u32 = 12;
+/// How a browser says that a CSS selector is none.
+const NO_SELECTOR: &str = "is not a valid selector";
 
 /// Why something did not come.
 #[derive(Debug, Clone)]
@@ -65,6 +67,12 @@ impl Engine<'_> {
                     return Ok(Err(self.missing(true, false, reason)));
                 }
                 Some(Ok(Err(reason))) => why = reason,
+                Some(Err(Error::Refused { message, .. })) if message.contains(NO_SELECTOR) => {
+                    return Err(Stop::Failed {
+                        code: code("bad_flow"),
+                        why: format!("step `{}`: {message}", step.name),
+                    });
+                }
                 // It navigates under our hands: the next look sees the next document.
                 Some(Err(Error::Refused { message, .. })) => {
                     tracing::trace!(message, "the page changed during a look");
@@ -166,6 +174,21 @@ impl Engine<'_> {
                 "page_too_large",
                 "the page's document is longer than 24 MiB",
             );
+        }
+        Ok(())
+    }
+
+    /// What is wrong with the flow's `mask`, before it is too late to be told.
+    pub async fn try_mask(&mut self) -> Result<(), Stop> {
+        for locator in self.secret_elements() {
+            if let Err(Error::Refused { message, .. }) = self.tab.find(&locator).await
+                && message.contains(NO_SELECTOR)
+            {
+                return Err(Stop::Failed {
+                    code: code("bad_flow"),
+                    why: format!("mask: {message}"),
+                });
+            }
         }
         Ok(())
     }

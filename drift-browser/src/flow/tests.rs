@@ -98,7 +98,7 @@ name = "open"
         "acme.toml:1:11: service: lower-case letters, digits and dashes, 1 to 64 characters, not starting with a dash",
         "acme.toml:2:11: version: a semantic version (1.4.2) of at most 64 characters",
         "acme.toml:5:12: secrets.password: a secret does not stand in a file; write { env = \"NAME\" } or { random = 20 }",
-        "acme.toml:10:14: step `open`, action 1, goto: an address begins with https://",
+        "acme.toml:10:14: step `open`, action 1, goto: an address begins with https:// (or http://)",
         "acme.toml:11:15: step `open`, action 2, click: `#submit` is neither a role (button, textbox, link …) nor one of css, text, label, placeholder, testid; a CSS selector begins with `css `",
         "acme.toml:12:5: step `open`, action 3, fill: `with` is missing",
         "acme.toml:13:5: step `open`, action 4: click and press are two actions; write two",

@@ -81,3 +81,82 @@ fn patterns_know_no_service() {
         );
     }
 }
+
+#[tokio::test]
+async fn what_is_wrong_with_a_flow_or_its_values_is_never_taken_for_drift() {
+    let page = "data:text/html,<h1>Hello</h1><form></form>";
+    let look = |locator: &str| {
+        format!(
+            "[[step]]\nname = \"look\"\ndo = [{{ goto = '{page}' }}, {{ click = '{locator}' }}]\n"
+        )
+    };
+    let mail = |more: &str| {
+        let values = format!("[values]\nmail = {{ env = \"MAIL\"{more} }}\n");
+        values + &look("button \"${mail}\"")
+    };
+    let cases: [(String, &[&str], &str, &str); 6] = [
+        (
+            look("css form["),
+            &[],
+            "bad_flow",
+            "step `look`: SyntaxError",
+        ),
+        (
+            format!("mask = [\"css #x[\"]\n{}", look("button \"Go\"")),
+            &[],
+            "bad_flow",
+            "mask: SyntaxError",
+        ),
+        (
+            mail(""),
+            &["--set", "mial=x"],
+            "bad_flow",
+            "there is no value `mial`; the flow has mail",
+        ),
+        (
+            mail(", plus = true"),
+            &[],
+            "missing_value",
+            "the value `mail` needs a mail address in MAIL",
+        ),
+        (
+            mail("").replace("MAIL", "NOWHERE"),
+            &[],
+            "missing_value",
+            "NOWHERE_FILE",
+        ),
+        (
+            mail("").replace("data:text/html,<h1>Hello</h1><form></form>", "${mail}"),
+            &[],
+            "bad_flow",
+            "step `look` goes to `",
+        ),
+    ];
+    for (steps, more, code, why) in cases {
+        let scraper = Scraper::default()
+            .with("MAIL", "nobody")
+            .with("NOWHERE_FILE", "/nowhere/at-all");
+        let run = scraper.run(&scraper.flow(&steps), more).await;
+        assert_eq!(
+            run.ending(),
+            format!("error {code}"),
+            "{steps}{}",
+            run.errors
+        );
+        let details = run.last()["details"].as_str().unwrap_or_default();
+        assert!(details.contains(why), "{steps}: {details}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_is_named_by_its_address() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = format!("http://{}/signup", silent.local_addr().expect("bound"));
+    let scraper = Scraper::default();
+    let flow = scraper.flow(&format!(
+        "[[step]]\nname = \"look\"\ndeadline = \"2s\"\ndo = [{{ goto = '{address}' }}]\nexpect = 'heading'\n"
+    ));
+    let run = scraper.run(&flow, &[]).await;
+    assert_eq!(run.ending(), "tripwire timeout look", "{}", run.errors);
+    assert_eq!(run.last()["url"], address.as_str());
+}

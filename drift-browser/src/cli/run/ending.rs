@@ -75,7 +75,7 @@ async fn tripwire(
         kind_name(kind),
         masker.hide(&why)
     ));
-    let url = engine.address().await;
+    let url = engine.destination().await;
     // Of a page that hangs there is nothing to be had, and no time to lose.
     let answers = engine.tab.comes_to_a_stand(ANSWER_DEADLINE).await;
     if !answers {

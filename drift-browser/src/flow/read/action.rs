@@ -129,7 +129,7 @@ impl Reader<'_> {
             if !begins.iter().any(|begin| url.get_ref().starts_with(begin)) {
                 self.fault(
                     url.span(),
-                    format!("{place}: an address begins with https://"),
+                    format!("{place}: an address begins with https:// (or http://)"),
                 );
                 return None;
             }

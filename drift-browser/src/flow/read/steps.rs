@@ -61,6 +61,9 @@ impl Reader<'_> {
         let field = |what: &str| format!("step `{name}`, {what}");
         let at = written.at.as_ref();
         let at = at.and_then(|at| self.url(&field("at"), at));
+        // What is written and wrong has its own fault.
+        let says_nothing =
+            written.actions.is_empty() && written.expect.is_none() && written.expect_url.is_none();
         let mut actions = Vec::new();
         for (number, action) in written.actions.into_iter().enumerate() {
             actions.extend(self.action(&field(&format!("action {}", number + 1)), action));
@@ -68,7 +71,7 @@ impl Reader<'_> {
         let expect = self.locators(&field("expect"), written.expect.as_ref());
         let expect_url = written.expect_url.as_ref();
         let expect_url = expect_url.and_then(|url| self.url(&field("expect-url"), url));
-        if actions.is_empty() && expect.is_empty() && expect_url.is_none() {
+        if says_nothing {
             self.fault(
                 span,
                 format!("step `{name}` neither does nor expects anything"),
