@@ -166,7 +166,7 @@ pub(super) struct Projector {
 
 impl Projector {
     /// Batches held in memory before they are written: bounds the memory of a rebuild.
-    const MOST: usize = 100_000;
+    const MOST: usize = 20_000;
 
     /// For the middle of a log: the tables say what was before.
     pub(super) async fn of(session: &mut Session, workspace: &Workspace) -> Result<Self> {

@@ -114,7 +114,7 @@ async fn one_run(
     for resource in made.resources.iter().rev() {
         let Some(cleanup) = flow.cleanup.iter().find(|one| one.removes == resource.kind) else {
             say(&format!(
-                "the flow does not say how to remove a {}",
+                "the flow has no [[cleanup]] that removes `{}`",
                 resource.kind
             ));
             continue;
