@@ -40,6 +40,10 @@ const TAKE_CURSOR: &str = "UPDATE fact_cursors SET position = position WHERE wor
 /// Whoever moved it meanwhile has counted the same.
 const MOVE_CURSOR: &str =
     "UPDATE fact_cursors SET position = $3 WHERE workspace = $1 AND position = $2";
+/// The same, unless somebody holds it.
+const MOVE_FREE_CURSOR: &str = "
+    UPDATE fact_cursors SET position = $3 WHERE workspace = (
+        SELECT workspace FROM fact_cursors WHERE workspace = $1 AND position = $2 FOR UPDATE SKIP LOCKED)";
 /// The next events, each with the day before which all are closed.
 const TO_COUNT: &str = "
     SELECT position, recorded_at, kind, version, report_id, payload, payload_hash, hash,
@@ -206,7 +210,7 @@ impl Store {
     /// False if somebody else has moved the cursor.
     async fn count_some_facts(&self, workspace: &Workspace, from: i64, to: i64) -> Result<bool> {
         let mut session = self.db.write_what_can_be_lost().await?;
-        let are_counted = session.count_facts(workspace, from, to).await?;
+        let are_counted = session.count_facts(workspace, from, to, true).await?;
         if are_counted {
             session.commit().await?;
         }
@@ -215,19 +219,26 @@ impl Store {
 }
 
 impl Session {
-    /// False if somebody else has moved the cursor.
+    /// False if somebody else has moved the cursor, or, for who does not wait, holds it.
     pub(super) async fn count_facts(
         &mut self,
         workspace: &Workspace,
         from: i64,
         to: i64,
+        waits: bool,
     ) -> Result<bool> {
         let scope = workspace.as_str();
         if from == 0 {
             self.run(NEW_CURSOR, [scope.into()]).await?;
         }
         let params = [scope.into(), from.into(), to.into()];
-        if self.run(MOVE_CURSOR, params).await? == 0 {
+        // SQLite's transactions that write are alone anyway.
+        let sql = if waits || self.is_sqlite() {
+            MOVE_CURSOR
+        } else {
+            MOVE_FREE_CURSOR
+        };
+        if self.run(sql, params).await? == 0 {
             return Ok(false);
         }
         // Only now: an erasure that takes facts away has to wait for us, and so has whoever closes days.

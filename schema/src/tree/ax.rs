@@ -73,8 +73,10 @@ impl Property {
 /// The value of a property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Told {
-    /// True, as a word or not.
+    /// Said with a word.
     Yes,
+    /// And without one.
+    True,
     Mixed,
     /// The word `off`.
     Off,
@@ -139,7 +141,10 @@ impl AxNode<'_> {
     }
 
     pub(super) fn is(&self, property: Property) -> bool {
-        matches!(self.property(property), Some(Told::Yes | Told::Mixed))
+        matches!(
+            self.property(property),
+            Some(Told::Yes | Told::True | Told::Mixed)
+        )
     }
 }
 
@@ -331,7 +336,7 @@ impl Listen for Told {
     }
 
     fn truth(&mut self, truth: bool) {
-        *self = if truth { Self::Yes } else { Self::Other };
+        *self = if truth { Self::True } else { Self::Other };
     }
 }
 

@@ -30,9 +30,12 @@ on_both! {
         let server = Server::on(engine).await;
         let ingest = server.create_key("ingest").await;
         let runner = Runner::at(&server).await;
+        let mut db = Db::open(&server.site).await;
         let mut reported = 0;
-        // As many as are counted while reports wait, one more than that, and many more.
-        for lines in [1, 199, 201, 1_000] {
+        // As many as are counted while reports wait, one more than that, and many more. What a run leaves in the log is behind, too.
+        for behind in [1, 200, 201, 1_000] {
+            let left = db.number("SELECT position - (SELECT position FROM fact_cursors) FROM event_heads").await;
+            let lines = (behind - left).max(1);
             let batch: String = (0..lines).map(|_| format!("{}\n", report("openai", "signup-form"))).collect();
             server.send_lines(&ingest, &batch).await.error_for_status().unwrap();
             reported += lines;
@@ -42,6 +45,7 @@ on_both! {
             runner.judge(&held, "signup-form", "infra").await;
             runner.finish(&held).await;
         }
+        db.close().await;
         server.finish().await;
     }
 
@@ -81,4 +85,40 @@ on_both! {
         assert_eq!(told().await, "open");
         server.finish().await;
     }
+}
+
+#[tokio::test]
+async fn while_a_claim_waits_for_somebody_who_counts_reports_wait_for_neither() {
+    let server = Site::new(harness::Engine::Postgres).await.start().await;
+    let ingest = server.create_key("ingest").await;
+    let runner = Runner::at(&server).await;
+    let one = || report("openai", "signup-form");
+    // There is a cursor to be held.
+    server.report(&ingest, &one()).await;
+    let held = runner.claim("openai").await;
+    runner.judge(&held, "signup-form", "infra").await;
+    runner.finish(&held).await;
+    server.report(&ingest, &one()).await;
+    let (mut counting, mut db) = (Db::open(&server.site).await, Db::open(&server.site).await);
+    counting
+        .must("BEGIN; SELECT * FROM fact_cursors FOR UPDATE")
+        .await;
+    let besides = async {
+        eventually("the claim waits", async || {
+            let waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+            (db.number(waiting).await > 0).then_some(())
+        })
+        .await;
+        server.report(&ingest, &one()).await;
+        counting.must("ROLLBACK").await;
+    };
+    let (held, ()) = tokio::join!(runner.claim("openai"), besides);
+    let seen = &held.claimed["drifts"][0]["seen"];
+    assert_eq!(
+        (&seen["reports"], &seen["versions"][0]["count"]),
+        (&json!(3), &json!(3))
+    );
+    counting.close().await;
+    db.close().await;
+    server.finish().await;
 }

@@ -35,15 +35,7 @@ impl Store {
         claim: Claim,
         now: Micros,
     ) -> Decided<Claimed> {
-        let mut deciding = self.deciding(workspace, now).await?;
-        let mut standing = deciding.session.standing(workspace, &claim).await?;
-        if deciding.position() - standing.counted > facts::STEP {
-            // Reports do not wait for so many.
-            deciding.session.roll_back().await?;
-            self.count_facts_if_few(workspace).await?;
-            deciding = self.deciding(workspace, now).await?;
-            standing = deciding.session.standing(workspace, &claim).await?;
-        }
+        let (mut deciding, standing) = self.begin_claim(workspace, &claim, now).await?;
         let none = |withheld| {
             Ok(Ok(Claimed {
                 run: None,
@@ -54,7 +46,7 @@ impl Store {
             mut service,
             all,
             run,
-            counted,
+            counted: _,
             budget,
         } = standing;
         if let Some((log, token)) = run {
@@ -62,7 +54,6 @@ impl Store {
             let Some(open) = open.filter(|_| log.status == Status::Open) else {
                 return Ok(Err(Impossible::LeaseLost));
             };
-            deciding.count_facts_since(counted).await?;
             let session = &mut deciding.session;
             let until = session.lease(workspace, &claim.service, open.run).await?;
             let steps: Vec<&Step> = open.tasks.iter().map(|claimed| &claimed.step).collect();
@@ -102,7 +93,6 @@ impl Store {
             service = deciding.service(&claim.service).await?;
         }
         service.paused |= all.paused;
-        deciding.count_facts_since(counted).await?;
 
         let (work, withheld) = deciding.tasks(&claim, &service).await?;
         if work.is_empty() && !(claim.by_hand && withheld.is_none()) {
@@ -140,18 +130,35 @@ impl Store {
     }
 }
 
-impl Deciding<'_> {
-    /// What is not counted yet, if it is so little that reports may wait for it.
-    async fn count_facts_since(&mut self, counted: i64) -> Result<()> {
-        let end = self.position();
-        if counted < end && end - counted <= facts::STEP {
-            self.session
-                .count_facts(self.workspace, counted, end)
-                .await?;
+impl Store {
+    /// Holds the log, and counts in the same transaction what is not counted yet. Reports have to wait for that, so what is
+    /// more, or somebody else is at, is counted before; what comes in between then has to wait for the next who counts.
+    async fn begin_claim<'a>(
+        &self,
+        workspace: &'a Workspace,
+        claim: &Claim,
+        now: Micros,
+    ) -> Result<(Deciding<'a>, Standing)> {
+        let mut again = false;
+        loop {
+            let mut deciding = self.deciding(workspace, now).await?;
+            let standing = deciding.session.standing(workspace, claim).await?;
+            let (from, to) = (standing.counted, deciding.position());
+            let session = &mut deciding.session;
+            let all_counted = from >= to
+                || to - from <= facts::STEP
+                    && session.count_facts(workspace, from, to, false).await?;
+            if all_counted || again {
+                return Ok((deciding, standing));
+            }
+            again = true;
+            deciding.session.roll_back().await?;
+            self.count_facts_if_few(workspace).await?;
         }
-        Ok(())
     }
+}
 
+impl Deciding<'_> {
     /// What of a service's work may be done now.
     async fn tasks(
         &mut self,

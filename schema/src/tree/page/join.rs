@@ -184,7 +184,7 @@ impl<'a, 'm> Join<'a, 'm> {
         }
         node.live = ax
             .property(Property::Live)
-            .is_some_and(|live| live == Told::Word);
+            .is_some_and(|live| matches!(live, Told::Yes | Told::Mixed | Told::Word));
         let children = match kind {
             Kind::Role(Role::Iframe) => element
                 .and_then(|element| element.frame)

@@ -372,3 +372,18 @@ fn an_icon_before_a_name_in_capitals_leaves_the_letters_of_the_document() {
         "- button /Save all/"
     );
 }
+
+#[test]
+fn prose_that_is_announced_is_no_shape_whatever_word_says_so() {
+    let announced = |live: serde_json::Value| {
+        let mut notice = part("p", "paragraph", "", vec![text("Saved")]);
+        notice.properties.push(("live", live));
+        shape(&page(vec![button("Save"), notice]))
+    };
+    for word in ["polite", "assertive", "true", "mixed"] {
+        assert_eq!(announced(word.into()), "- button \"Save\"", "{word}");
+    }
+    for silent in ["off".into(), true.into(), serde_json::Value::Null] {
+        assert_eq!(announced(silent), "- button \"Save\"\n- paragraph");
+    }
+}
