@@ -350,7 +350,7 @@ fn fresh_batch(row: &Row) -> Result<(Service, FreshBatch, Option<String>)> {
         count: row.get(3)?,
         first_seen: Micros(row.get(4)?),
         last_seen: Micros(row.get(5)?),
-        screenshot_ref: optional_word(row, 6)?,
+        screenshot_ref: row.word_if_any(6)?,
         action: action_for(label.as_deref().unwrap_or_default()),
     };
     Ok((row.word(0)?, batch, label))
@@ -373,7 +373,7 @@ fn batch(row: &Row) -> Result<Batch> {
         count: row.get(3)?,
         first_seen: Micros(row.get(4)?),
         last_seen: Micros(row.get(5)?),
-        screenshot_ref: optional_word(row, 6)?,
+        screenshot_ref: row.word_if_any(6)?,
         fresh: row.get(7)?,
     })
 }
@@ -396,12 +396,4 @@ pub(super) fn logged(row: StoredRow) -> Result<LoggedEvent> {
         data,
         hash: hex::encode(row.hash),
     })
-}
-
-fn optional_word<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(
-    row: &Row,
-    column: usize,
-) -> Result<Option<T>> {
-    let text: Option<String> = row.get(column)?;
-    Ok(text.map(|_| row.word(column)).transpose()?)
 }

@@ -291,13 +291,12 @@ impl Session {
         ];
         let mut all = BTreeMap::new();
         for row in self.rows(sql, params).await? {
-            let picture: Option<String> = row.get(5)?;
             let totals = Totals {
                 reports: row.get(1)?,
                 fresh: row.get::<Option<i64>>(2)?.unwrap_or(0),
                 first: row.get::<Option<i64>>(3)?.map(Micros),
                 last: row.get::<Option<i64>>(4)?.map(Micros),
-                picture: picture.map(|_| row.word(5)).transpose()?,
+                picture: row.word_if_any(5)?,
             };
             all.insert(row.word(0)?, totals);
         }

@@ -254,6 +254,7 @@ async fn drive(
         }
     }
     if let Err(Stop::Failed { code, why }) = engine.try_mask().await {
+        let why = engine.masker().hide(&why).into_owned();
         browser.close(&page, false).await?;
         return Ok(failure(code, why));
     }

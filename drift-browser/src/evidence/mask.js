@@ -126,7 +126,7 @@
     const field = root.activeElement;
     if (!field || field === document.body) return;
     focused.push(field);
-    field.blur();
+    field.blur?.();
   };
 
   const cover = (root, wanted) => {
@@ -236,7 +236,7 @@
       }
       boxes?.remove();
       boxes = null;
-      for (const field of focused.splice(0)) field.focus({ preventScroll: true });
+      for (const field of focused.splice(0)) field.focus?.({ preventScroll: true });
       for (const name of ['cover', 'hide', 'show', 'uncover']) delete drift[name];
     },
   });

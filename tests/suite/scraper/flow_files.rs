@@ -102,7 +102,7 @@ async fn what_is_wrong_with_a_flow_or_its_values_is_never_taken_for_drift() {
             "step `look`: SyntaxError",
         ),
         (
-            format!("mask = [\"css #x[\"]\n{}", look("button \"Go\"")),
+            format!("mask = [\"css ${{mail}}[\"]\n{}", mail("")),
             &[],
             "bad_flow",
             "mask: SyntaxError",
@@ -145,6 +145,11 @@ async fn what_is_wrong_with_a_flow_or_its_values_is_never_taken_for_drift() {
         );
         let details = run.last()["details"].as_str().unwrap_or_default();
         assert!(details.contains(why), "{steps}: {details}");
+        assert!(
+            !(details.to_owned() + &run.errors).contains("nobody"),
+            "{steps}: {details}{}",
+            run.errors
+        );
     }
 }
 
